@@ -1,0 +1,31 @@
+//! The contract between Quern's compiler, its hardware and everything that runs
+//! a program: sizes, instructions, the program stream, number semantics, the
+//! reference machine and the cycle model. No hardware description and no I/O.
+//!
+//! ```text
+//!  compiler ──► Program ──► Machine (reference, RTL, exported Verilog, board)
+//!                              │
+//!                 outputs, memories and cycles: the same on every machine
+//! ```
+
+mod config;
+pub mod cycles;
+mod instruction;
+mod machine;
+pub mod numerics;
+mod parameters;
+mod program;
+mod reference;
+
+pub use config::{Config, ASIC16, CONFIGS, CU, TINY};
+pub use instruction::{
+    opcode, Activate, DecodeError, Instruction, Matrix, Source, Space, INSTRUCTION_BYTES,
+    ISA_VERSION,
+};
+pub use machine::{Counters, Difference, Machine, MachineError, Memories, Run};
+pub use parameters::{ChannelParameters, MANTISSA_BITS};
+pub use program::{Program, ProgramError, Region, Segment};
+pub use reference::Reference;
+
+/// Entries of the activation unit's table: one for each byte.
+pub const TABLE_ENTRIES: usize = 256;
