@@ -16,3 +16,9 @@ pub fn instruction_cycles(
     let _ = (config, instruction, &parameters);
     0
 }
+
+/// Cycles from the first beat of an instruction to the cycle before it executes:
+/// its beats and one for decoding.
+pub fn fetch_cycles(config: &Config) -> u64 {
+    config.instruction_beats() as u64 + 1
+}

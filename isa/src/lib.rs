@@ -16,13 +16,17 @@ pub mod numerics;
 mod parameters;
 mod program;
 mod reference;
+mod stream;
+pub mod trace;
 
 pub use config::{Config, ASIC16, CONFIGS, CU, TINY};
 pub use instruction::{
     opcode, Activate, DecodeError, Instruction, Matrix, Source, Space, INSTRUCTION_BYTES,
     ISA_VERSION,
 };
-pub use machine::{Counters, Difference, Machine, MachineError, Memories, Run};
+pub use machine::{
+    Counters, Difference, Machine, MachineError, Memories, Run, ERROR_ILLEGAL, ERROR_MISMATCH,
+};
 pub use parameters::{ChannelParameters, MANTISSA_BITS};
 pub use program::{Program, ProgramError, Region, Segment};
 pub use reference::Reference;

@@ -122,6 +122,23 @@ impl fmt::Display for Difference {
     }
 }
 
+/// Error code of the core: bytes that are no instruction.
+pub const ERROR_ILLEGAL: u8 = 1;
+/// Error code of the core: `Begin` names another instruction set or configuration.
+pub const ERROR_MISMATCH: u8 = 2;
+
+impl MachineError {
+    /// What an error code on the core's port means.
+    pub fn core(code: u8) -> MachineError {
+        let meaning = match code {
+            ERROR_ILLEGAL => "the stream holds an illegal instruction",
+            ERROR_MISMATCH => "the program was compiled for another configuration",
+            _ => "unknown",
+        };
+        MachineError::Core { code, meaning }
+    }
+}
+
 /// Why a machine did not finish a program.
 #[derive(Debug, Error)]
 pub enum MachineError {
