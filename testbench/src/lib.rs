@@ -1,1 +1,4 @@
-//! placeholder
+//! Runs programs on Quern's hardware, simulated by RustHDL or Verilator, and
+//! compares machines bit for bit.
+
+pub mod driver;
