@@ -1,5 +1,6 @@
 //! Quern's hardware units in RustHDL, one file per unit.
 
 mod memory;
+pub mod verilog;
 
 pub use memory::Memory;

@@ -1,4 +1,5 @@
 //! Runs programs on Quern's hardware, simulated by RustHDL or Verilator, and
 //! compares machines bit for bit.
 
+pub mod cosim;
 pub mod driver;
