@@ -45,7 +45,7 @@ pub fn export(block: &dyn Block, top: &str) -> Result<Verilog, ExportError> {
     let mut modules = ModuleDefines::default();
     block.accept(top, &mut modules);
     Ok(Verilog {
-        text: modules.defines().replace('$', "_"),
+        text: identifiers(&modules.defines()),
         ports: ports(block),
     })
 }
@@ -78,6 +78,21 @@ fn describe(error: &CheckError) -> String {
 /// The identifier that stands for a RustHDL name: `sum$0` becomes `sum_0`.
 pub fn identifier(name: &str) -> String {
     name.replace('$', "_")
+}
+
+/// Applies the rule to every name in a Verilog text. System functions such as
+/// `$signed` begin with their `$` and stay.
+fn identifiers(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut inside_name = false;
+    for letter in text.chars() {
+        match letter {
+            '$' if inside_name => plain.push('_'),
+            _ => plain.push(letter),
+        }
+        inside_name = letter.is_ascii_alphanumeric() || matches!(letter, '_' | '$');
+    }
+    plain
 }
 
 /// The ports of a block, in the order of its fields.
