@@ -10,21 +10,27 @@ use crate::{ChannelParameters, MANTISSA_BITS};
 /// an accumulator below 2^32 times a scale below 2^-33 rounds to zero.
 pub const MAX_SHIFT: u32 = 60;
 
+/// Where [`scale_and_round`] stops: far enough out for every zero point and bound.
+const INTEGER_LIMIT: u32 = 511;
+
 /// Multiplier and steps of a positive, finite f32 scale, for a requantiser that
 /// consumes `rows` bits per step.
 ///
-/// Scales too small to move any accumulator give multiplier 0, scales of 2^24 and
-/// more the largest multiplier at the smallest shift: both saturate or vanish just
+/// Scales too small to move any accumulator give multiplier 0, scales of 2^23 and
+/// more the largest multiplier at the smallest shift: both vanish or saturate just
 /// as the f32 product does.
 pub fn encode_scale(scale: f32, rows: u32) -> (u32, u8) {
     assert!(
         scale.is_finite() && scale > 0.0,
         "a scale is positive and finite"
     );
+    // Enough steps that no magnitude, 2^31 after rounding at the most, is too large
+    // for them.
+    let zero = (0, 33u32.div_ceil(rows) as u8);
     let bits = scale.to_bits();
     let exponent = (bits >> 23) as i32;
     if exponent == 0 {
-        return (0, 1); // subnormal
+        return zero; // subnormal
     }
     let mantissa = (bits & 0x7f_ffff) | 0x80_0000;
     // scale = mantissa * 2^-shift
@@ -35,7 +41,7 @@ pub fn encode_scale(scale: f32, rows: u32) -> (u32, u8) {
     }
     let steps = (shift as u32).div_ceil(rows);
     if steps * rows > MAX_SHIFT {
-        return (0, 1);
+        return zero;
     }
     (mantissa << (steps * rows - shift as u32), steps as u8)
 }
@@ -63,11 +69,14 @@ pub fn round_to_f32(magnitude: u32) -> u32 {
 /// half, the f32 product is exactly `i + 1/2` and the tie goes to the even
 /// neighbour; elsewhere the comparison with one half decides.
 pub fn scale_and_round(magnitude: u32, multiplier: u32, shift: u32) -> u32 {
-    const LIMIT: u64 = 511;
     let product = magnitude as u64 * multiplier as u64;
+    if shift > 63 {
+        // A magnitude of at most 2^31 and a multiplier below 2^31: below a quarter.
+        return 0;
+    }
     let integer = product >> shift;
-    if integer >= LIMIT {
-        return LIMIT as u32;
+    if integer >= INTEGER_LIMIT as u64 {
+        return INTEGER_LIMIT;
     }
     let fraction = product & ((1 << shift) - 1);
     let half = 1u64 << (shift - 1);
@@ -91,18 +100,43 @@ pub fn scale_and_round(magnitude: u32, multiplier: u32, shift: u32) -> u32 {
     (integer + up as u64) as u32
 }
 
+/// Steps a requantiser takes for the `steps` of a parameter word: hardware keeps
+/// four bits of them, and its counter runs from 0 through all sixteen values.
+pub fn step_count(steps: u8) -> u32 {
+    match steps as u32 & 15 {
+        0 => 16,
+        steps => steps,
+    }
+}
+
 /// One output of the activation unit, before the table: `sum` is the accumulator
 /// plus the bias, sign-extended from the accumulator width.
+///
+/// Defined for every parameter word, also for those that
+/// [`encode_scale`] never gives: the multiplier has `23 + rows` bits, the steps are
+/// those of [`step_count`], and a sum that `step_count * rows` bits can't hold in
+/// two's complement is out of range. (For a multiplier of 2^23 and more that is
+/// exact: the product is beyond 2^22.)
 pub fn requantise(sum: i32, parameters: &ChannelParameters, rows: u32, low: u8, high: u8) -> u8 {
     let magnitude = round_to_f32(sum.unsigned_abs());
-    let shift = parameters.steps as u32 * rows;
-    let rounded = scale_and_round(magnitude, parameters.multiplier, shift) as i32;
-    let signed = if sum < 0 { -rounded } else { rounded };
-    // `low` above `high` can't be encoded by the compiler; min before max keeps
-    // the meaning defined all the same: `low` wins.
-    (signed + parameters.zero_point as i32)
-        .min(high as i32)
-        .max(low as i32) as u8
+    let multiplier = parameters.multiplier & ((1 << (MANTISSA_BITS + rows - 1)) - 1);
+    let shift = step_count(parameters.steps) * rows;
+    let negative = sum < 0;
+    // A negative limit itself is still held.
+    let fits = shift > 32 || magnitude as u64 - (negative as u64) < (1 << (shift - 1));
+    let rounded = match fits {
+        true => scale_and_round(magnitude, multiplier, shift),
+        false => INTEGER_LIMIT,
+    } as i32;
+    let signed = if negative { -rounded } else { rounded };
+    let code = signed + parameters.zero_point as i32;
+    if code < low as i32 {
+        low
+    } else if code > high as i32 {
+        high
+    } else {
+        code as u8
+    }
 }
 
 /// Wraps a sum to the accumulator width, sign-extended.
