@@ -1,0 +1,121 @@
+//! The multiplier array: R activations times an R × C tile of stationary weights,
+//! every cycle.
+//!
+//! ```text
+//!                    weight_row[0]   weight_row[1]      weight_row[C-1]
+//!                          ▼               ▼                  ▼
+//!  activation[0] ──►  ┌──────────┐    ┌──────────┐       ┌──────────┐
+//!  activation[1] ──►  │          │    │          │       │          │
+//!       …             │ Column 0 │    │ Column 1 │   …   │Column C-1│
+//!  activation[R-1]──► │          │    │          │       │          │
+//!                     └──────────┘    └──────────┘       └──────────┘
+//!                          ▼               ▼                  ▼
+//!                       sum[0]          sum[1]            sum[C-1]
+//! ```
+//! Latency [`latency`]`(R)` = R+4 cycles: the dot product of the word whose lane 0
+//! was on `activation[0]` in cycle u is on `sum` in cycle u+R+4. One word per cycle.
+//!
+//! **Skew.** Lane r of a word is on `activation[r]` in cycle u+r (the activation
+//! buffer delivers it like that), because the columns are lane chains
+//! ([`Column`]).
+//!
+//! **Weights.** A pulse on `load` in cycle u says that `weight_row` carries row 0 of
+//! the next tile in cycle u and row r in cycle u+r. The tile takes effect for the
+//! word whose lane 0 comes in cycle u: the weights of each lane and stage switch just
+//! when that word's wave reaches them. A new tile thus costs nothing but its R row
+//! cycles; the next pulse may follow R cycles later.
+//!
+//! `activation`: unsigned; `weight_row`, `sum`: two's complement.
+
+use crate::{Bytes, Column, PackBytes};
+use rust_hdl::prelude::*;
+
+/// Cycles from lane 0 of a word on `activation[0]` to its dot product on `sum`: one
+/// input register, `lanes + 3` of the column.
+pub const fn latency(lanes: usize) -> u32 {
+    lanes as u32 + 4
+}
+
+#[derive(LogicBlock)]
+pub struct MatrixUnit<const R: usize, const C: usize, const H: usize> {
+    pub clock: Signal<In, Clock>,
+    pub load: Signal<In, Bit>,
+    pub weight_row: [Signal<In, Bits<8>>; C],
+    pub activation: [Signal<In, Bits<8>>; R],
+    pub sum: [Signal<Out, Bits<H>>; C],
+    column: [Column<R, H>; C],
+    // Shared by all columns: activations and weights as each stage needs them.
+    packed: PackBytes<R>,
+    activation_0: DFF<Bytes<R>>,
+    activation_1: DFF<Bytes<R>>,
+    activation_2: DFF<Bytes<R>>,
+    // Bits 7:3 of the weights for stage 1, bits 7:6 for stage 2.
+    weight_1: [DFF<Bits<5>>; C],
+    weight_2: [DFF<Bits<2>>; C],
+    // The load token: bit r of stage s is `load`, r+s cycles ago.
+    load_0: Signal<Local, Bits<R>>,
+    load_1: DFF<Bits<R>>,
+    load_2: DFF<Bits<R>>,
+}
+
+impl<const R: usize, const C: usize, const H: usize> Default for MatrixUnit<R, C, H> {
+    fn default() -> Self {
+        Self {
+            clock: Default::default(),
+            load: Default::default(),
+            weight_row: std::array::from_fn(|_| Default::default()),
+            activation: std::array::from_fn(|_| Default::default()),
+            sum: std::array::from_fn(|_| Default::default()),
+            column: std::array::from_fn(|_| Default::default()),
+            packed: Default::default(),
+            activation_0: Default::default(),
+            activation_1: Default::default(),
+            activation_2: Default::default(),
+            weight_1: std::array::from_fn(|_| Default::default()),
+            weight_2: std::array::from_fn(|_| Default::default()),
+            load_0: Default::default(),
+            load_1: Default::default(),
+            load_2: Default::default(),
+        }
+    }
+}
+
+impl<const R: usize, const C: usize, const H: usize> Logic for MatrixUnit<R, C, H> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        self.load_1.clock.next = self.clock.val();
+        self.load_2.clock.next = self.clock.val();
+        self.load_0.next = (self.load_1.q.val() << 1) | bit_cast::<R, 1>(self.load.val().into());
+        self.load_1.d.next = self.load_0.val();
+        self.load_2.d.next = self.load_1.q.val();
+
+        for i in 0..R {
+            self.packed.bytes[i].next = self.activation[i].val();
+        }
+        self.activation_0.clock.next = self.clock.val();
+        self.activation_1.clock.next = self.clock.val();
+        self.activation_2.clock.next = self.clock.val();
+        self.activation_0.d.next = self.packed.packed.val();
+        self.activation_1.d.next = self.activation_0.q.val();
+        self.activation_2.d.next = self.activation_1.q.val();
+
+        for i in 0..C {
+            self.weight_1[i].clock.next = self.clock.val();
+            self.weight_2[i].clock.next = self.clock.val();
+            self.weight_1[i].d.next = self.weight_row[i].val().get_bits::<5>(3);
+            self.weight_2[i].d.next = self.weight_1[i].q.val().get_bits::<2>(3);
+
+            self.column[i].clock.next = self.clock.val();
+            self.column[i].activation_0.next = self.activation_0.q.val();
+            self.column[i].activation_1.next = self.activation_1.q.val();
+            self.column[i].activation_2.next = self.activation_2.q.val();
+            self.column[i].weight_0.next = self.weight_row[i].val().get_bits::<3>(0);
+            self.column[i].weight_1.next = self.weight_1[i].q.val().get_bits::<3>(0);
+            self.column[i].weight_2.next = self.weight_2[i].q.val();
+            self.column[i].load_0.next = self.load_0.val();
+            self.column[i].load_1.next = self.load_1.q.val();
+            self.column[i].load_2.next = self.load_2.q.val();
+            self.sum[i].next = self.column[i].sum.val();
+        }
+    }
+}
