@@ -1,0 +1,89 @@
+//! What the board's eight LEDs say.
+//!
+//! ```text
+//!  LED 0       heartbeat: blinks at clock / 2^HEARTBEAT as long as the clock runs
+//!  LED 1       busy: a program is running
+//!  LED 2       a received byte was lost (queue full, or stop bit missing), since reset
+//!  LED 3       the core has stopped with an error, its code is on
+//!  LED 4 to 7  the error code, LED 4 its lowest bit
+//! ```
+//! Combinational but for the heartbeat and LED 2.
+
+use rust_hdl::prelude::*;
+
+#[derive(LogicBlock)]
+pub struct StatusLeds<const HEARTBEAT: usize> {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    pub idle: Signal<In, Bit>,
+    pub error: Signal<In, Bits<4>>,
+    /// High for a cycle or longer.
+    pub byte_lost: Signal<In, Bit>,
+    /// High is on.
+    pub leds: Signal<Out, Bits<8>>,
+    count: DFF<Bits<HEARTBEAT>>,
+    lost: DFF<Bit>,
+    half: Constant<Bits<HEARTBEAT>>,
+    heartbeat_light: Signal<Local, Bits<8>>,
+    busy_light: Signal<Local, Bits<8>>,
+    lost_light: Signal<Local, Bits<8>>,
+    stopped_light: Signal<Local, Bits<8>>,
+    code_lights: Signal<Local, Bits<8>>,
+}
+
+impl<const HEARTBEAT: usize> Default for StatusLeds<HEARTBEAT> {
+    fn default() -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            idle: Default::default(),
+            error: Default::default(),
+            byte_lost: Default::default(),
+            leds: Default::default(),
+            count: Default::default(),
+            lost: Default::default(),
+            half: Constant::new((1u64 << (HEARTBEAT - 1)).to_bits()),
+            heartbeat_light: Default::default(),
+            busy_light: Default::default(),
+            lost_light: Default::default(),
+            stopped_light: Default::default(),
+            code_lights: Default::default(),
+        }
+    }
+}
+
+impl<const HEARTBEAT: usize> Logic for StatusLeds<HEARTBEAT> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, count, lost);
+
+        self.count.d.next = self.count.q.val() + 1;
+        self.lost.d.next = self.lost.q.val() | self.byte_lost.val();
+        if self.reset.val() {
+            self.lost.d.next = false;
+        }
+
+        self.heartbeat_light.next = 0.into();
+        if (self.count.q.val() & self.half.val()).any() {
+            self.heartbeat_light.next = 0x01.into();
+        }
+        self.busy_light.next = 0x02.into();
+        if self.idle.val() {
+            self.busy_light.next = 0.into();
+        }
+        self.lost_light.next = 0.into();
+        if self.lost.q.val() {
+            self.lost_light.next = 0x04.into();
+        }
+        self.stopped_light.next = 0.into();
+        if self.error.val().any() {
+            self.stopped_light.next = 0x08.into();
+        }
+        self.code_lights.next = bit_cast::<8, 4>(self.error.val()) << 4;
+        self.leds.next = self.heartbeat_light.val()
+            | self.busy_light.val()
+            | self.lost_light.val()
+            | self.stopped_light.val()
+            | self.code_lights.val();
+    }
+}

@@ -1,0 +1,87 @@
+//! Sends bytes on a serial line: 8 data bits, no parity, 1 stop bit, least
+//! significant bit first.
+//!
+//! ```text
+//!  data ──► shift register {1, data, 0} ──► line
+//!  valid ─►   ▲
+//!  ready ◄─ remaining bits = 0      timer ──tick──► shift, count
+//! ```
+//! A byte is taken in a cycle with `valid` and `ready`; its start bit begins in the
+//! next cycle. One byte per ten bit times: `ready` is high again in the cycle after
+//! the stop bit.
+
+use rust_hdl::prelude::*;
+
+/// `TIMER` bits count the clock cycles of a bit.
+#[derive(LogicBlock)]
+pub struct UartTransmitter<const TIMER: usize> {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    pub data: Signal<In, Bits<8>>,
+    pub valid: Signal<In, Bit>,
+    pub ready: Signal<Out, Bit>,
+    /// High when idle.
+    pub line: Signal<Out, Bit>,
+    // The inverse of what is on the line, so that the line is idle from the start.
+    low: DFF<Bits<9>>,
+    remaining: DFF<Bits<4>>,
+    timer: DFF<Bits<TIMER>>,
+    idle: Signal<Local, Bit>,
+    inverse: Signal<Local, Bits<8>>,
+    whole_bit: Constant<Bits<TIMER>>,
+    frame_bits: Constant<Bits<4>>,
+}
+
+impl<const TIMER: usize> UartTransmitter<TIMER> {
+    /// `divisor`: clock cycles per bit.
+    pub fn new(divisor: u32) -> Self {
+        assert!(
+            (4..=1u64 << TIMER).contains(&u64::from(divisor)),
+            "a divisor of {divisor} needs another width than {TIMER} bits"
+        );
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            data: Default::default(),
+            valid: Default::default(),
+            ready: Default::default(),
+            line: Default::default(),
+            low: Default::default(),
+            remaining: Default::default(),
+            timer: Default::default(),
+            idle: Default::default(),
+            inverse: Default::default(),
+            whole_bit: Constant::new(u64::from(divisor - 1).to_bits::<TIMER>()),
+            frame_bits: Constant::new(10u32.to_bits()),
+        }
+    }
+}
+
+impl<const TIMER: usize> Logic for UartTransmitter<TIMER> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, low, remaining, timer);
+
+        self.inverse.next = !self.data.val();
+        self.idle.next = !self.remaining.q.val().any();
+        self.timer.d.next = self.timer.q.val() - 1;
+        if self.idle.val() {
+            self.timer.d.next = self.whole_bit.val();
+            if self.valid.val() {
+                self.low.d.next = (bit_cast::<9, 8>(self.inverse.val()) << 1) | 1;
+                self.remaining.d.next = self.frame_bits.val();
+            }
+        } else if !self.timer.q.val().any() {
+            self.timer.d.next = self.whole_bit.val();
+            self.low.d.next = self.low.q.val() >> 1;
+            self.remaining.d.next = self.remaining.q.val() - 1;
+        }
+        self.ready.next = self.idle.val();
+        self.line.next = !self.low.q.val().get_bit(0);
+
+        if self.reset.val() {
+            self.low.d.next = 0.into();
+            self.remaining.d.next = 0.into();
+        }
+    }
+}
