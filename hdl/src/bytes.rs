@@ -66,35 +66,35 @@ impl<const N: usize> Synth for Bytes<N> {
     }
 }
 
-/// Wiring: byte i of `packed` is `bytes[i]`. Combinational; no logic in hardware.
+/// Wiring: byte i of `word` is `bytes[i]`. Combinational; no logic in hardware.
 #[derive(LogicBlock)]
 pub struct PackBytes<const N: usize> {
     pub bytes: [Signal<In, Bits<8>>; N],
-    pub packed: Signal<Out, Bytes<N>>,
+    pub word: Signal<Out, Bytes<N>>,
 }
 
 impl<const N: usize> Default for PackBytes<N> {
     fn default() -> Self {
         Self {
             bytes: std::array::from_fn(|_| Default::default()),
-            packed: Default::default(),
+            word: Default::default(),
         }
     }
 }
 
 impl<const N: usize> Logic for PackBytes<N> {
     fn update(&mut self) {
-        self.packed.next = Bytes(std::array::from_fn(|i| self.bytes[i].val().to_u32() as u8));
+        self.word.next = Bytes(std::array::from_fn(|i| self.bytes[i].val().to_u32() as u8));
     }
 
     fn connect(&mut self) {
-        self.packed.connect();
+        self.word.connect();
     }
 
     fn hdl(&self) -> Verilog {
         let bytes: Vec<String> = (0..N).rev().map(|i| format!("bytes${i}")).collect();
         Verilog::Custom(format!(
-            "always @(*) begin\n   packed = {{{}}};\nend\n",
+            "always @(*) begin\n   word = {{{}}};\nend\n",
             bytes.join(", ")
         ))
     }

@@ -18,15 +18,18 @@
 //! One dot product per cycle, latency R+3 (lane 0 in cycle t, `sum` in
 //! cycle t+R+3). The activation of lane r comes in cycle t+r in byte r of
 //! `activation_0`, and again one and two cycles later in byte r of `activation_1` and
-//! `activation_2`; weight bits and loads the same way (see [`Lane`]).
+//! `activation_2`; weight bits and loads the same way (see [`Lane`](crate::Lane)).
 //!
 //! `activation`: unsigned; weights, `sum`: two's complement; bit r of `load_s` loads
 //! stage s of lane r.
+//!
+//! Simulated as native arithmetic, built as a [`LaneChain`] (see [`crate::native`]).
 
-use crate::{Bytes, ColumnSum, Lane};
+use crate::column_sum::SumRegisters;
+use crate::native::native_block;
+use crate::{Bytes, LaneChain};
 use rust_hdl::prelude::*;
 
-#[derive(LogicBlock)]
 pub struct Column<const R: usize, const H: usize> {
     pub clock: Signal<In, Clock>,
     pub activation_0: Signal<In, Bytes<R>>,
@@ -39,15 +42,118 @@ pub struct Column<const R: usize, const H: usize> {
     pub load_1: Signal<In, Bits<R>>,
     pub load_2: Signal<In, Bits<R>>,
     pub sum: Signal<Out, Bits<H>>,
-    lane: [Lane; R],
-    total: ColumnSum<R, H>,
-    // Low bits by how many lanes ago they came from.
-    low_0_from_1: Signal<Local, Bits<3>>,
-    low_1_from_1: Signal<Local, Bits<3>>,
-    low_1_from_2: Signal<Local, Bits<3>>,
-    low_2_from_1: Signal<Local, Bits<2>>,
-    low_2_from_2: Signal<Local, Bits<2>>,
-    low_2_from_3: Signal<Local, Bits<2>>,
+    registers: Registers<R>,
+    parts: Box<LaneChain<R, H>>,
+}
+
+/// The flip-flops of all lanes, named as in `Lane`.
+struct Registers<const R: usize> {
+    held_weight_0: [i32; R],
+    held_weight_1: [i32; R],
+    held_weight_2: [i32; R],
+    product_0: [i32; R],
+    product_1: [i32; R],
+    product_2: [i32; R],
+    sum: SumRegisters<R>,
+}
+
+impl<const R: usize, const H: usize> Logic for Column<R, H> {
+    fn update(&mut self) {
+        if !self.clock.pos_edge() {
+            return;
+        }
+        let sum = self.registers.advance(
+            self.activation_0.val(),
+            self.activation_1.val(),
+            self.activation_2.val(),
+        );
+        self.sum.next = bits(sum as LiteralType & ((1 << H) - 1));
+
+        let weight_2 = self.weight_2.val().to_u32() as i32;
+        let registers = &mut self.registers;
+        load(
+            &mut registers.held_weight_0,
+            self.load_0.val(),
+            self.weight_0.val().to_u32() as i32,
+        );
+        load(
+            &mut registers.held_weight_1,
+            self.load_1.val(),
+            self.weight_1.val().to_u32() as i32,
+        );
+        load(
+            &mut registers.held_weight_2,
+            self.load_2.val(),
+            (weight_2 & 1) - (weight_2 & 2),
+        );
+    }
+
+    fn connect(&mut self) {
+        self.sum.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        self.parts.hdl()
+    }
+}
+
+native_block!(
+    [const R: usize, const H: usize] Column<R, H>,
+    ports: [
+        clock, activation_0, activation_1, activation_2, weight_0, weight_1, weight_2, load_0,
+        load_1, load_2, sum
+    ],
+    parts: parts
+);
+
+impl<const R: usize> Registers<R> {
+    /// One clock edge with the weights held so far. Returns the new sum.
+    fn advance(&mut self, a_0: Bytes<R>, a_1: Bytes<R>, a_2: Bytes<R>) -> i32 {
+        // A product register holds `y` above the low bits: what the next stage
+        // starts from, above 3 bits of the product (2 after the last stage).
+        let low_0 = |lane: usize| self.product_0[lane] & 7;
+        let low_1 = |lane: usize| self.product_1[lane] & 7;
+        let low_2 = |lane: usize| self.product_2[lane] & 3;
+        let mut x = [0; R];
+        for (lane, x) in x.iter_mut().enumerate() {
+            if lane >= 1 {
+                *x += low_0(lane - 1);
+            }
+            if lane >= 2 {
+                *x += low_1(lane - 2) << 3;
+            }
+            if lane >= 3 {
+                *x += low_2(lane - 3) << 6;
+            }
+        }
+        let sum = self.sum.advance(
+            self.product_2.map(|product| product >> 2),
+            low_0(R - 1) + (low_1(R - 2) << 3) + (low_2(R - 3) << 6),
+            low_1(R - 1) + (low_2(R - 2) << 3),
+            low_2(R - 1),
+        );
+
+        for lane in 0..R {
+            self.product_2[lane] =
+                (self.product_1[lane] >> 3) + a_2.0[lane] as i32 * self.held_weight_2[lane];
+            self.product_1[lane] =
+                (self.product_0[lane] >> 3) + a_1.0[lane] as i32 * self.held_weight_1[lane];
+            self.product_0[lane] = x[lane] + a_0.0[lane] as i32 * self.held_weight_0[lane];
+        }
+        sum
+    }
+}
+
+/// Lane r takes the weight when bit r of `select` is set.
+fn load<const R: usize>(weights: &mut [i32; R], select: Bits<R>, weight: i32) {
+    let select = select.to_u32();
+    if select != 0 {
+        for (lane, held) in weights.iter_mut().enumerate() {
+            if select >> lane & 1 != 0 {
+                *held = weight;
+            }
+        }
+    }
 }
 
 impl<const R: usize, const H: usize> Default for Column<R, H> {
@@ -64,61 +170,16 @@ impl<const R: usize, const H: usize> Default for Column<R, H> {
             load_1: Default::default(),
             load_2: Default::default(),
             sum: Default::default(),
-            lane: std::array::from_fn(|_| Default::default()),
-            total: Default::default(),
-            low_0_from_1: Default::default(),
-            low_1_from_1: Default::default(),
-            low_1_from_2: Default::default(),
-            low_2_from_1: Default::default(),
-            low_2_from_2: Default::default(),
-            low_2_from_3: Default::default(),
+            registers: Registers {
+                held_weight_0: [0; R],
+                held_weight_1: [0; R],
+                held_weight_2: [0; R],
+                product_0: [0; R],
+                product_1: [0; R],
+                product_2: [0; R],
+                sum: SumRegisters::default(),
+            },
+            parts: Default::default(),
         }
-    }
-}
-
-impl<const R: usize, const H: usize> Logic for Column<R, H> {
-    #[hdl_gen]
-    fn update(&mut self) {
-        self.total.clock.next = self.clock.val();
-
-        self.low_0_from_1.next = 0.into();
-        self.low_1_from_1.next = 0.into();
-        self.low_1_from_2.next = 0.into();
-        self.low_2_from_1.next = 0.into();
-        self.low_2_from_2.next = 0.into();
-        self.low_2_from_3.next = 0.into();
-        for i in 0..R {
-            self.lane[i].clock.next = self.clock.val();
-            self.lane[i].x.next = (bit_cast::<8, 2>(self.low_2_from_3.val()) << 6)
-                | (bit_cast::<8, 3>(self.low_1_from_2.val()) << 3)
-                | bit_cast::<8, 3>(self.low_0_from_1.val());
-            self.lane[i].activation_0.next = self.activation_0.val().get_bits::<8>(i * 8);
-            self.lane[i].activation_1.next = self.activation_1.val().get_bits::<8>(i * 8);
-            self.lane[i].activation_2.next = self.activation_2.val().get_bits::<8>(i * 8);
-            self.lane[i].weight_0.next = self.weight_0.val();
-            self.lane[i].weight_1.next = self.weight_1.val();
-            self.lane[i].weight_2.next = self.weight_2.val();
-            self.lane[i].load_0.next = self.load_0.val().get_bit(i);
-            self.lane[i].load_1.next = self.load_1.val().get_bit(i);
-            self.lane[i].load_2.next = self.load_2.val().get_bit(i);
-            self.total.high[i].next = self.lane[i].high.val();
-
-            self.low_2_from_3.next = self.low_2_from_2.val();
-            self.low_2_from_2.next = self.low_2_from_1.val();
-            self.low_2_from_1.next = self.lane[i].low_2.val();
-            self.low_1_from_2.next = self.low_1_from_1.val();
-            self.low_1_from_1.next = self.lane[i].low_1.val();
-            self.low_0_from_1.next = self.lane[i].low_0.val();
-        }
-
-        // What a lane R, a lane R+1 and a lane R+2 would start from.
-        self.total.low_0.next = (bit_cast::<8, 2>(self.low_2_from_3.val()) << 6)
-            | (bit_cast::<8, 3>(self.low_1_from_2.val()) << 3)
-            | bit_cast::<8, 3>(self.low_0_from_1.val());
-        self.total.low_1.next = (bit_cast::<5, 2>(self.low_2_from_2.val()) << 3)
-            | bit_cast::<5, 3>(self.low_1_from_1.val());
-        self.total.low_2.next = self.low_2_from_1.val();
-
-        self.sum.next = self.total.sum.val();
     }
 }

@@ -32,14 +32,7 @@ pub struct ColumnSum<const R: usize, const H: usize> {
     pub low_1: Signal<In, Bits<5>>,
     pub low_2: Signal<In, Bits<2>>,
     pub sum: Signal<Out, Bits<H>>,
-    _state: State<R>,
-}
-
-/// The registers between input and output.
-struct State<const R: usize> {
-    partial: [i32; R],
-    low_0: u32,
-    low_01: u32,
+    _registers: SumRegisters<R>,
 }
 
 impl<const R: usize, const H: usize> Default for ColumnSum<R, H> {
@@ -52,11 +45,7 @@ impl<const R: usize, const H: usize> Default for ColumnSum<R, H> {
             low_1: Default::default(),
             low_2: Default::default(),
             sum: Default::default(),
-            _state: State {
-                partial: [0; R],
-                low_0: 0,
-                low_01: 0,
-            },
+            _registers: Default::default(),
         }
     }
 }
@@ -66,25 +55,13 @@ impl<const R: usize, const H: usize> Logic for ColumnSum<R, H> {
         if !self.clock.pos_edge() {
             return;
         }
-        let high = |r: usize| self.high[r].val().to_u32() as u8 as i8 as i32;
-        let State {
-            partial,
-            low_0,
-            low_01,
-        } = &mut self._state;
-
-        let low_2 = self.low_2.val().to_u32() * 64;
-        let sum = (partial[R - 2] + high(R - 1)) * 256 + (*low_01 + low_2) as i32;
+        let sum = self._registers.advance(
+            std::array::from_fn(|r| self.high[r].val().to_u32() as u8 as i8 as i32),
+            self.low_0.val().to_u32() as i32,
+            self.low_1.val().to_u32() as i32,
+            self.low_2.val().to_u32() as i32,
+        );
         self.sum.next = bits(sum as LiteralType & ((1 << H) - 1));
-
-        let low = *low_0 + self.low_1.val().to_u32() * 8;
-        for r in (1..R - 1).rev() {
-            partial[r] = partial[r - 1] + high(r);
-        }
-        partial[0] = high(0);
-        partial[R - 2] += (low >> 8) as i32;
-        *low_01 = low & 0xff;
-        *low_0 = self.low_0.val().to_u32();
     }
 
     fn connect(&mut self) {
@@ -93,6 +70,39 @@ impl<const R: usize, const H: usize> Logic for ColumnSum<R, H> {
 
     fn hdl(&self) -> Verilog {
         Verilog::Custom(verilog(R, H))
+    }
+}
+
+/// The registers between inputs and sum, as integers.
+pub(crate) struct SumRegisters<const R: usize> {
+    partial: [i32; R],
+    held_low_0: i32,
+    held_low: i32,
+}
+
+impl<const R: usize> SumRegisters<R> {
+    /// One clock edge. Returns the new sum.
+    pub fn advance(&mut self, high: [i32; R], low_0: i32, low_1: i32, low_2: i32) -> i32 {
+        let sum = (self.partial[R - 2] + high[R - 1]) * 256 + self.held_low + low_2 * 64;
+        let low = self.held_low_0 + low_1 * 8;
+        for r in (1..R - 1).rev() {
+            self.partial[r] = self.partial[r - 1] + high[r];
+        }
+        self.partial[0] = high[0];
+        self.partial[R - 2] += low >> 8;
+        self.held_low = low & 0xff;
+        self.held_low_0 = low_0;
+        sum
+    }
+}
+
+impl<const R: usize> Default for SumRegisters<R> {
+    fn default() -> Self {
+        SumRegisters {
+            partial: [0; R],
+            held_low_0: 0,
+            held_low: 0,
+        }
     }
 }
 

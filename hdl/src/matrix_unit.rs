@@ -45,10 +45,10 @@ pub struct MatrixUnit<const R: usize, const C: usize, const H: usize> {
     pub sum: [Signal<Out, Bits<H>>; C],
     column: [Column<R, H>; C],
     // Shared by all columns: activations and weights as each stage needs them.
-    packed: PackBytes<R>,
-    activation_0: DFF<Bytes<R>>,
-    activation_1: DFF<Bytes<R>>,
-    activation_2: DFF<Bytes<R>>,
+    pack: PackBytes<R>,
+    word_0: DFF<Bytes<R>>,
+    word_1: DFF<Bytes<R>>,
+    word_2: DFF<Bytes<R>>,
     // Bits 7:3 of the weights for stage 1, bits 7:6 for stage 2.
     weight_1: [DFF<Bits<5>>; C],
     weight_2: [DFF<Bits<2>>; C],
@@ -67,10 +67,10 @@ impl<const R: usize, const C: usize, const H: usize> Default for MatrixUnit<R, C
             activation: std::array::from_fn(|_| Default::default()),
             sum: std::array::from_fn(|_| Default::default()),
             column: std::array::from_fn(|_| Default::default()),
-            packed: Default::default(),
-            activation_0: Default::default(),
-            activation_1: Default::default(),
-            activation_2: Default::default(),
+            pack: Default::default(),
+            word_0: Default::default(),
+            word_1: Default::default(),
+            word_2: Default::default(),
             weight_1: std::array::from_fn(|_| Default::default()),
             weight_2: std::array::from_fn(|_| Default::default()),
             load_0: Default::default(),
@@ -90,14 +90,14 @@ impl<const R: usize, const C: usize, const H: usize> Logic for MatrixUnit<R, C, 
         self.load_2.d.next = self.load_1.q.val();
 
         for i in 0..R {
-            self.packed.bytes[i].next = self.activation[i].val();
+            self.pack.bytes[i].next = self.activation[i].val();
         }
-        self.activation_0.clock.next = self.clock.val();
-        self.activation_1.clock.next = self.clock.val();
-        self.activation_2.clock.next = self.clock.val();
-        self.activation_0.d.next = self.packed.packed.val();
-        self.activation_1.d.next = self.activation_0.q.val();
-        self.activation_2.d.next = self.activation_1.q.val();
+        self.word_0.clock.next = self.clock.val();
+        self.word_1.clock.next = self.clock.val();
+        self.word_2.clock.next = self.clock.val();
+        self.word_0.d.next = self.pack.word.val();
+        self.word_1.d.next = self.word_0.q.val();
+        self.word_2.d.next = self.word_1.q.val();
 
         for i in 0..C {
             self.weight_1[i].clock.next = self.clock.val();
@@ -106,9 +106,9 @@ impl<const R: usize, const C: usize, const H: usize> Logic for MatrixUnit<R, C, 
             self.weight_2[i].d.next = self.weight_1[i].q.val().get_bits::<2>(3);
 
             self.column[i].clock.next = self.clock.val();
-            self.column[i].activation_0.next = self.activation_0.q.val();
-            self.column[i].activation_1.next = self.activation_1.q.val();
-            self.column[i].activation_2.next = self.activation_2.q.val();
+            self.column[i].activation_0.next = self.word_0.q.val();
+            self.column[i].activation_1.next = self.word_1.q.val();
+            self.column[i].activation_2.next = self.word_2.q.val();
             self.column[i].weight_0.next = self.weight_row[i].val().get_bits::<3>(0);
             self.column[i].weight_1.next = self.weight_1[i].q.val().get_bits::<3>(0);
             self.column[i].weight_2.next = self.weight_2[i].q.val();

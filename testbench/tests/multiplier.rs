@@ -175,7 +175,8 @@ fn run_lane(samples: &[Sample]) -> Recorder<Lane> {
     for cycle in 0..samples.len() + 4 {
         let load = |stage| at(cycle, stage).and_then(|sample| sample.weight);
         let piece = |stage: usize| load(stage).unwrap_or(0x5a) as u8 as u64 >> (3 * stage);
-        let activation = |stage: usize| at(cycle, stage + 1).map_or(0xa5, |sample| sample.activation);
+        let activation =
+            |stage: usize| at(cycle, stage + 1).map_or(0xa5, |sample| sample.activation);
         lane.load_0.next = load(0).is_some();
         lane.load_1.next = load(1).is_some();
         lane.load_2.next = load(2).is_some();
@@ -193,7 +194,11 @@ fn run_lane(samples: &[Sample]) -> Recorder<Lane> {
             let high = lane.high.val().to_u32() as u8 as i8 as i32;
             let low_2 = lane.low_2.val().to_u32() as i32;
             let found = 256 * high + 64 * low_2 + 8 * low_1[cycle - 1] + low_0[cycle - 2];
-            assert_eq!(found, products[sample], "sample {sample}: {:?}", samples[sample]);
+            assert_eq!(
+                found, products[sample],
+                "sample {sample}: {:?}",
+                samples[sample]
+            );
         }
     }
     lane
