@@ -1,0 +1,259 @@
+//! A program in readable form, decoded from its own bytes: what is printed is what
+//! runs.
+
+use crate::report::{LayerReport, Report};
+use quern_isa::{Config, Instruction, Program, Region, Segment, Source, Space, INSTRUCTION_BYTES};
+use std::fmt::Write;
+
+/// Literal bytes shown of each piece of data.
+const SHOWN_BYTES: usize = 8;
+
+pub(crate) fn listing(program: &Program, report: &Report) -> String {
+    let mut out = header(program, report);
+    let mut stream = Stream::new(program);
+    let mut layers = report.layers.iter().enumerate().peekable();
+    let mut index = 0;
+    while let Some(instruction) = stream.instruction() {
+        let due = layers.next_if(|(_, layer)| layer.first_instruction == index);
+        if let Some((number, layer)) = due {
+            out += &layer_comment(number, layer);
+        }
+        let _ = writeln!(out, "{index:>6}  {}", line(&instruction, &mut stream));
+        index += 1;
+        if instruction == Instruction::Halt {
+            break;
+        }
+    }
+    out
+}
+
+fn header(program: &Program, report: &Report) -> String {
+    let region = |region: &Region| {
+        let bytes = region.bytes(&program.config);
+        format!(
+            "bytes {}..{}, {} samples of {} words",
+            region.offset,
+            region.offset as usize + bytes,
+            region.samples,
+            region.words_per_sample
+        )
+    };
+    let mut out = String::new();
+    let _ = writeln!(out, "; model   {}", report.model);
+    let _ = writeln!(
+        out,
+        "; config  {} ({} lanes, {} columns, {}-bit accumulators)",
+        report.config,
+        program.config.lanes,
+        program.config.columns,
+        program.config.accumulator_bits
+    );
+    let _ = writeln!(out, "; batch   {}", report.batch);
+    let _ = writeln!(
+        out,
+        "; stream  {} bytes in ({} of them literal), {} out",
+        report.totals.bytes_in, report.totals.literal_bytes, report.totals.bytes_out
+    );
+    let _ = writeln!(out, "; host    {} bytes", program.host_bytes);
+    let _ = writeln!(out, ";   input   {}", region(&program.input));
+    let _ = writeln!(out, ";   output  {}", region(&program.output));
+    for note in &report.notes {
+        let _ = writeln!(out, "; note    {note}");
+    }
+    out
+}
+
+fn layer_comment(number: usize, layer: &LayerReport) -> String {
+    let table = if layer.table { ", table" } else { "" };
+    format!(
+        "\n; layer {number} `{}`: {}{table}, {} x {} -> {} ({} -> {})\n;   {} x {} tiles, {} MACs, {} bytes in, {} out\n",
+        layer.name,
+        layer.kind,
+        layer.positions,
+        layer.inputs,
+        layer.outputs,
+        layer.input,
+        layer.output,
+        layer.tiles[0],
+        layer.tiles[1],
+        layer.macs,
+        layer.bytes_in,
+        layer.bytes_out,
+    )
+}
+
+/// One instruction with its operands by name and its data in brief.
+fn line(instruction: &Instruction, stream: &mut Stream) -> String {
+    match *instruction {
+        Instruction::Begin {
+            version,
+            fingerprint,
+        } => format!("begin     version={version} fingerprint={fingerprint:#06x}"),
+        Instruction::Load {
+            space,
+            address,
+            count,
+        } => {
+            let name = match space {
+                Space::Activations => "activations",
+                Space::Weights => "weights",
+                Space::Parameters => "parameters",
+                Space::Table => "table",
+            };
+            let bytes = stream.config.word_beats(space) * stream.config.stream_bytes;
+            let data = stream.data(count as usize * bytes);
+            format!("load      {name} address={address} count={count} <- {data}")
+        }
+        Instruction::Matrix(m) => format!(
+            "matrix    {}accumulator={} activation={} weight={} positions={} tiles={} position_stride={} tile_stride={}",
+            if m.accumulate { "accumulate " } else { "" },
+            m.accumulator,
+            m.activation,
+            m.weight,
+            m.positions,
+            m.tiles,
+            m.position_stride,
+            m.tile_stride
+        ),
+        Instruction::Activate(a) => format!(
+            "activate  {}accumulator={} activation={}.{} parameter={} columns={} positions={} position_stride={} low={} high={}",
+            if a.table { "table " } else { "" },
+            a.accumulator,
+            a.activation,
+            a.lane,
+            a.parameter,
+            a.columns,
+            a.positions,
+            a.position_stride,
+            a.low,
+            a.high
+        ),
+        Instruction::Store {
+            source,
+            address,
+            count,
+        } => {
+            let name = match source {
+                Source::Activations => "activations",
+                Source::Accumulators => "accumulators",
+                Source::Counters => "counters",
+            };
+            let received = stream.received();
+            format!("store     {name} address={address} count={count} -> {received}")
+        }
+        Instruction::Halt => "halt".to_string(),
+    }
+}
+
+/// Walks the segments as the core does.
+struct Stream<'a> {
+    config: Config,
+    segments: &'a [Segment],
+    /// Segment and byte read next.
+    segment: usize,
+    byte: usize,
+    /// First segment that no store has claimed.
+    receive: usize,
+}
+
+impl<'a> Stream<'a> {
+    fn new(program: &'a Program) -> Stream<'a> {
+        Stream {
+            config: program.config,
+            segments: &program.segments,
+            segment: 0,
+            byte: 0,
+            receive: 0,
+        }
+    }
+
+    fn instruction(&mut self) -> Option<Instruction> {
+        let bytes = self.config.instruction_beats() * self.config.stream_bytes;
+        let mut buffer = Vec::new();
+        self.take(bytes, |piece| {
+            if let Piece::Literal(literal) = piece {
+                buffer.extend(literal);
+            }
+        });
+        let bytes: &[u8; INSTRUCTION_BYTES] = buffer.get(..INSTRUCTION_BYTES)?.try_into().ok()?;
+        Instruction::decode(bytes).ok()
+    }
+
+    /// Consumes data and describes them.
+    fn data(&mut self, bytes: usize) -> String {
+        let mut literal = 0;
+        let mut shown: Vec<u8> = Vec::new();
+        let mut host: Vec<(u32, u32)> = Vec::new();
+        self.take(bytes, |piece| match piece {
+            Piece::Literal(bytes) => {
+                literal += bytes.len();
+                let room = SHOWN_BYTES - shown.len();
+                shown.extend(&bytes[..room.min(bytes.len())]);
+            }
+            Piece::Host { offset, bytes } => host.push((offset, offset + bytes)),
+        });
+        let mut parts = Vec::new();
+        if literal > 0 {
+            let hex: Vec<String> = shown.iter().map(|byte| format!("{byte:02x}")).collect();
+            let more = if literal > shown.len() { " .." } else { "" };
+            parts.push(format!("{literal} bytes: {}{more}", hex.join(" ")));
+        }
+        parts.extend(pieces(&host));
+        parts.join(", ")
+    }
+
+    /// Describes where the next store goes: the receives behind the bytes read.
+    fn received(&mut self) -> String {
+        let from = self.receive.max(self.segment);
+        let mut host = Vec::new();
+        let mut at = from;
+        // The store may be followed by literal bytes in its own segment.
+        while let Some(segment) = self.segments.get(at) {
+            match segment {
+                Segment::Receive { offset, bytes } => host.push((*offset, offset + bytes)),
+                _ if !host.is_empty() => break,
+                _ => {}
+            }
+            at += 1;
+        }
+        self.receive = at;
+        pieces(&host).unwrap_or_default()
+    }
+
+    fn take(&mut self, mut bytes: usize, mut piece: impl FnMut(Piece)) {
+        while let (Some(segment), true) = (self.segments.get(self.segment), bytes > 0) {
+            let length = match segment {
+                Segment::Send(literal) => literal.len(),
+                Segment::SendHost { bytes, .. } => *bytes as usize,
+                Segment::Receive { .. } => 0,
+            };
+            let taken = bytes.min(length - self.byte);
+            match segment {
+                Segment::Send(literal) => piece(Piece::Literal(&literal[self.byte..][..taken])),
+                Segment::SendHost { offset, .. } => piece(Piece::Host {
+                    offset: offset + self.byte as u32,
+                    bytes: taken as u32,
+                }),
+                Segment::Receive { .. } => {}
+            }
+            self.byte += taken;
+            bytes -= taken;
+            if self.byte == length {
+                (self.segment, self.byte) = (self.segment + 1, 0);
+            }
+        }
+    }
+}
+
+enum Piece<'a> {
+    Literal(&'a [u8]),
+    Host { offset: u32, bytes: u32 },
+}
+
+fn pieces(host: &[(u32, u32)]) -> Option<String> {
+    let &(start, end) = host.first()?;
+    Some(match host.len() {
+        1 => format!("host {start}..{end}"),
+        n => format!("host {start}..{end} and {} more pieces", n - 1),
+    })
+}
