@@ -28,6 +28,9 @@
 //! The map is a plain Verilog file, and it is simulated as such: its tests compare
 //! each stage with its arithmetic for all operands.
 
+use quern_hdl::verilog::{self, ExportError};
+use quern_hdl::Lane;
+use rust_hdl::prelude::*;
 use std::fmt::Write as _;
 
 /// Bits of `x` and `a`.
@@ -62,6 +65,53 @@ pub const STAGES: [Stage; 2] = [
 pub fn techmap() -> String {
     let modules: Vec<String> = STAGES.iter().map(Stage::techmap).collect();
     modules.join("\n")
+}
+
+/// The module of [`multiplier`].
+pub const MULTIPLIER: &str = "multiplier";
+
+/// A lane by itself as an 8 × 8 multiplier, as Verilog: `product` is
+/// `activation_0 * weight`, three cycles later, where `activation` is given again on
+/// `activation_1` and `activation_2` one and two cycles later, and the weight was
+/// loaded before.
+pub fn multiplier() -> Result<String, ExportError> {
+    let mut lane = Lane::default();
+    lane.connect_all();
+    let lane = verilog::export(&lane, "lane")?.text;
+    Ok(format!(
+        "{lane}
+module {MULTIPLIER}(
+  input clock,
+  input load,
+  input [7:0] activation_0,
+  input [7:0] activation_1,
+  input [7:0] activation_2,
+  input [7:0] weight,
+  output [7:0] high,
+  output [1:0] low_2,
+  output [2:0] low_1,
+  output [2:0] low_0
+);
+  lane lane(
+    .clock(clock),
+    .x(8'd0),
+    .activation_0(activation_0),
+    .activation_1(activation_1),
+    .activation_2(activation_2),
+    .weight_0(weight[2:0]),
+    .weight_1(weight[5:3]),
+    .weight_2(weight[7:6]),
+    .load_0(load),
+    .load_1(load),
+    .load_2(load),
+    .high(high),
+    .low_2(low_2),
+    .low_1(low_1),
+    .low_0(low_0)
+  );
+endmodule
+"
+    ))
 }
 
 impl Stage {

@@ -35,6 +35,8 @@ pub struct MultiplierStage3 {
 }
 
 impl Logic for MultiplierStage3 {
+    crate::unit!("Three rows of the multiplier: `4 * y + low = x + a * w`, unsigned.");
+
     fn update(&mut self) {
         let sum = self.x.val().to_u32() + self.a.val().to_u32() * self.w.val().to_u32();
         self.y.next = bits((sum >> 2) as LiteralType);
@@ -67,6 +69,8 @@ pub struct MultiplierStage2Signed {
 }
 
 impl Logic for MultiplierStage2Signed {
+    crate::unit!("The last two rows of the multiplier: `2 * y + low = x + a * w`, w and y signed.");
+
     fn update(&mut self) {
         let w = self.w.val().to_u32() as i32;
         let signed_w = (w & 1) - (w & 2);
@@ -102,6 +106,8 @@ pub struct MultiplierRows3 {
 }
 
 impl Logic for MultiplierRows3 {
+    crate::unit!("Three rows of the multiplier: `4 * y + low = x + a * w`, unsigned.");
+
     #[hdl_gen]
     fn update(&mut self) {
         for i in 0..3 {
@@ -133,6 +139,8 @@ pub struct MultiplierRows2Signed {
 }
 
 impl Logic for MultiplierRows2Signed {
+    crate::unit!("The last two rows of the multiplier: `2 * y + low = x + a * w`, w and y signed.");
+
     #[hdl_gen]
     fn update(&mut self) {
         self.row.x.next = bit_cast::<9, 8>(self.x.val());

@@ -1,0 +1,393 @@
+//! The build: from RustHDL to a bitstream for the board.
+//!
+//! ```text
+//!  Core + SerialLink ─export─► design.v ─Yosys─► netlist.json ─nextpnr─► quern.asc
+//!       board.pcf ──────────────────────────────────────────────┘            │
+//!                                                        quern.bin ◄─icepack─┘
+//! ```
+//! Everything is made in a temporary folder beside the output folder, which is
+//! replaced only when the image is complete.
+//!
+//! **Clock.** The board's 100 MHz, if a placement meets it. Otherwise the image is
+//! built again with the PLL, for the fastest clock the best placement would have met;
+//! the report states the clock that is really in the image.
+
+use crate::error::BuildError;
+use crate::mapping;
+use crate::pins::{self, CLOCK_HZ};
+use crate::report::{Attempt, BuildReport, Placed};
+use crate::synthesis;
+use crate::tool::{ToolError, ICEPACK, NEXTPNR, TOOLS};
+use crate::top;
+use crate::Pll;
+use quern_isa::{Config, CU};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Serial bits per second.
+pub const BAUD: u64 = 1_000_000;
+
+/// Placements tried until one meets the clock. The first is the one that does in the
+/// released state.
+const SEEDS: [u32; 4] = [1, 2, 3, 4];
+
+/// Clocks tried: the board's, then what the PLL can make below the best Fmax so far.
+const CLOCKS_TRIED: usize = 4;
+
+/// nextpnr is asked for a little more than the clock, because it stops improving
+/// where its own estimate says that the goal is met.
+const GOAL: f64 = 1.1;
+
+/// The image's name in the output folder.
+pub const BITSTREAM: &str = "quern.bin";
+
+#[derive(Debug, Clone)]
+pub struct BuildOptions {
+    /// Replaced as a whole when the build succeeds.
+    pub out_dir: PathBuf,
+    /// Placements to try, in this order.
+    pub seeds: Vec<u32>,
+    /// The core's clock. None: the board's if it can be met, else the fastest that is.
+    pub clock_hz: Option<u64>,
+}
+
+impl BuildOptions {
+    pub fn new(out_dir: impl Into<PathBuf>) -> Self {
+        BuildOptions {
+            out_dir: out_dir.into(),
+            seeds: SEEDS.into(),
+            clock_hz: None,
+        }
+    }
+}
+
+/// What the build is doing, for a progress display.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Step {
+    Export,
+    Synthesis { clock_mhz: f64 },
+    PlaceAndRoute { seed: u32, clock_mhz: f64 },
+    Pack,
+}
+
+/// Builds the image of a configuration, and reports what was measured.
+pub fn build(
+    config: &Config,
+    options: &BuildOptions,
+    progress: &mut dyn FnMut(Step),
+) -> Result<BuildReport, BuildError> {
+    has_board(config)?;
+    if let Some(tool) = TOOLS.iter().find(|tool| !tool.is_installed()) {
+        let program = tool.program;
+        return Err(ToolError::Missing { program }.into());
+    }
+    let folder = WorkFolder::beside(&options.out_dir)?;
+    let mut build = Build {
+        config,
+        options,
+        folder: &folder.path(),
+        attempts: Vec::new(),
+        synthesis_time: Duration::ZERO,
+        place_time: Duration::ZERO,
+        progress,
+    };
+    let image = build.image()?;
+    let report = build.report(image)?;
+    folder.replace(&options.out_dir)?;
+    Ok(report)
+}
+
+/// Only one configuration has a board.
+fn has_board(config: &Config) -> Result<(), BuildError> {
+    let reason = match config.name {
+        _ if *config == CU => return Ok(()),
+        "tiny" => "it is for unit tests and the tape-out rehearsal",
+        "asic16" => {
+            "it is for simulation and standard cells, and its memories alone are \
+                     eight times the block RAM of an iCE40 HX8K"
+        }
+        _ => "only `cu` has a top level, pins and timing on the Alchitry Cu",
+    };
+    Err(BuildError::NoBoard {
+        config: config.name,
+        reason,
+    })
+}
+
+/// A clock for the core, and where it comes from.
+#[derive(Debug, Clone, Copy)]
+struct CoreClock {
+    hz: u64,
+    pll: Option<Pll>,
+}
+
+impl CoreClock {
+    const BOARD: CoreClock = CoreClock {
+        hz: CLOCK_HZ,
+        pll: None,
+    };
+
+    /// The fastest clock not above the limit.
+    fn at_most(limit_hz: u64) -> Result<CoreClock, BuildError> {
+        if limit_hz == CLOCK_HZ {
+            return Ok(CoreClock::BOARD);
+        }
+        match Pll::at_most(CLOCK_HZ, limit_hz) {
+            Some(pll) => Ok(CoreClock {
+                hz: pll.output_hz(),
+                pll: Some(pll),
+            }),
+            None => Err(BuildError::NoClock { clock_hz: limit_hz }),
+        }
+    }
+
+    fn mhz(&self) -> f64 {
+        self.hz as f64 / 1e6
+    }
+
+    /// Clock cycles of a serial bit.
+    fn divisor(&self) -> u32 {
+        ((self.hz + BAUD / 2) / BAUD) as u32
+    }
+}
+
+/// A placement that meets its clock.
+#[derive(Debug, Clone, Copy)]
+struct Image {
+    clock: CoreClock,
+    seed: u32,
+    placed: Placed,
+}
+
+struct Build<'a> {
+    config: &'a Config,
+    options: &'a BuildOptions,
+    folder: &'a Path,
+    attempts: Vec<Attempt>,
+    synthesis_time: Duration,
+    place_time: Duration,
+    progress: &'a mut dyn FnMut(Step),
+}
+
+impl Build<'_> {
+    /// Tries clocks until one is met.
+    fn image(&mut self) -> Result<Image, BuildError> {
+        if self.options.seeds.is_empty() {
+            return Err(BuildError::NoSeed);
+        }
+        if let Some(clock_hz) = self.options.clock_hz {
+            let clock = CoreClock::at_most(clock_hz)?;
+            return self.at_clock(clock)?.ok_or_else(|| self.timing_error());
+        }
+        let mut clock = CoreClock::BOARD;
+        for _ in 0..CLOCKS_TRIED {
+            if let Some(image) = self.at_clock(clock)? {
+                return Ok(image);
+            }
+            let Some(fmax_mhz) = self.best_fmax_mhz(clock) else {
+                break;
+            };
+            clock = CoreClock::at_most((fmax_mhz * 1e6) as u64)?;
+        }
+        Err(self.timing_error())
+    }
+
+    fn timing_error(&self) -> BuildError {
+        BuildError::Timing {
+            attempts: self.attempts.clone(),
+        }
+    }
+
+    /// The best placement at this clock.
+    fn best_fmax_mhz(&self, clock: CoreClock) -> Option<f64> {
+        self.attempts
+            .iter()
+            .filter(|attempt| attempt.clock_mhz == clock.mhz())
+            .filter_map(|attempt| attempt.fmax_mhz)
+            .max_by(f64::total_cmp)
+    }
+
+    /// Synthesises for a clock, and tries placements until one meets it.
+    fn at_clock(&mut self, clock: CoreClock) -> Result<Option<Image>, BuildError> {
+        self.synthesise(clock)?;
+        let mut failure = None;
+        for &seed in &self.options.seeds {
+            let placed = match self.place_and_route(clock, seed) {
+                // Another seed may find places for all cells.
+                Err(BuildError::Tool(error)) => {
+                    failure = Some(error);
+                    None
+                }
+                placed => Some(placed?),
+            };
+            self.attempts.push(Attempt {
+                seed,
+                clock_mhz: clock.mhz(),
+                fmax_mhz: placed.map(|placed| placed.fmax_mhz),
+            });
+            if let Some(placed) = placed.filter(|placed| placed.fmax_mhz >= clock.mhz()) {
+                return Ok(Some(Image {
+                    clock,
+                    seed,
+                    placed,
+                }));
+            }
+        }
+        match failure {
+            Some(error) if self.best_fmax_mhz(clock).is_none() => Err(error.into()),
+            _ => Ok(None),
+        }
+    }
+
+    fn synthesise(&mut self, clock: CoreClock) -> Result<(), BuildError> {
+        (self.progress)(Step::Export);
+        let verilog = top::verilog(clock.divisor(), clock.pll)?;
+        let clock_mhz = clock.mhz();
+        (self.progress)(Step::Synthesis { clock_mhz });
+        let begin = Instant::now();
+        synthesis::map(&verilog, top::MODULE, self.folder)?;
+        self.synthesis_time += begin.elapsed();
+        self.write("board.pcf", &pins::pcf())
+    }
+
+    fn place_and_route(&mut self, clock: CoreClock, seed: u32) -> Result<Placed, BuildError> {
+        let clock_mhz = clock.mhz();
+        (self.progress)(Step::PlaceAndRoute { seed, clock_mhz });
+        let begin = Instant::now();
+        let device = format!("--{}", pins::DEVICE);
+        let goal = format!("{:.3}", clock_mhz * GOAL);
+        let log = format!("nextpnr-{seed}.log");
+        #[rustfmt::skip]
+        let arguments = [
+            device.as_str(),
+            "--package", pins::PACKAGE,
+            "--json", synthesis::NETLIST,
+            "--pcf", "board.pcf",
+            "--asc", "quern.asc",
+            "--report", "timing.json",
+            "--freq", &goal,
+            "--seed", &seed.to_string(),
+            "--placer", "heap",
+            "--router", "router1",
+            // The goal is above the clock; the build compares Fmax itself.
+            "--timing-allow-fail",
+        ];
+        let outcome = NEXTPNR.run(&arguments, self.folder, &log, "placing and routing");
+        self.place_time += begin.elapsed();
+        outcome?;
+        Placed::parse(&self.read("timing.json")?).ok_or_else(|| BuildError::Format {
+            file: "timing.json",
+        })
+    }
+
+    fn report(&mut self, image: Image) -> Result<BuildReport, BuildError> {
+        let Image {
+            clock,
+            seed,
+            placed,
+        } = image;
+        (self.progress)(Step::Pack);
+        ICEPACK.run(
+            &["quern.asc", BITSTREAM],
+            self.folder,
+            "icepack.log",
+            "packing the bitstream",
+        )?;
+        let bitstream_bytes = fs::metadata(self.folder.join(BITSTREAM))
+            .map_err(BuildError::io("reading", &self.folder.join(BITSTREAM)))?
+            .len();
+        let report = BuildReport {
+            config: self.config.name,
+            board: "Alchitry Cu",
+            lcs: placed.lcs,
+            lcs_total: placed.lcs_total,
+            brams: placed.brams,
+            brams_total: placed.brams_total,
+            fmax_mhz: placed.fmax_mhz,
+            clock_mhz: clock.mhz(),
+            pll: clock.pll.is_some(),
+            baud: clock.hz as f64 / clock.divisor() as f64,
+            macs_per_cycle: self.config.macs_per_cycle(),
+            peak_gmacs: self.config.macs_per_cycle() as f64 * clock.mhz() / 1e3,
+            lut4_per_multiplier: lut4_per_multiplier()?,
+            seed,
+            attempts: self.attempts.clone(),
+            synthesis_s: self.synthesis_time.as_secs_f64(),
+            place_and_route_s: self.place_time.as_secs_f64(),
+            bitstream: self.options.out_dir.join(BITSTREAM),
+            bitstream_bytes,
+        };
+        let text = serde_json::to_string_pretty(&report).map_err(|error| BuildError::Io {
+            what: "writing",
+            path: self.folder.join("report.json"),
+            source: error.into(),
+        })?;
+        self.write("report.json", &text)?;
+        Ok(report)
+    }
+
+    fn write(&self, file: &str, text: &str) -> Result<(), BuildError> {
+        let path = self.folder.join(file);
+        fs::write(&path, text).map_err(BuildError::io("writing", &path))
+    }
+
+    fn read(&self, file: &str) -> Result<String, BuildError> {
+        let path = self.folder.join(file);
+        fs::read_to_string(&path).map_err(BuildError::io("reading", &path))
+    }
+}
+
+/// Look-up tables of one multiplier of the array, mapped by itself: a lane that
+/// starts from zero.
+pub fn lut4_per_multiplier() -> Result<usize, BuildError> {
+    let folder = tempfile::tempdir().map_err(BuildError::io("creating", Path::new("a folder")))?;
+    let verilog = mapping::multiplier()?;
+    let cells = synthesis::map(&verilog, mapping::MULTIPLIER, folder.path())?;
+    Ok(cells.lut4s())
+}
+
+/// A folder that becomes the output folder, or vanishes.
+struct WorkFolder {
+    holder: TempDir,
+}
+
+impl WorkFolder {
+    /// On the same file system, so that it can be renamed.
+    fn beside(out_dir: &Path) -> Result<WorkFolder, BuildError> {
+        let parent = match out_dir.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(parent).map_err(BuildError::io("creating", parent))?;
+        let holder = tempfile::Builder::new()
+            .prefix(".quern-fpga-")
+            .tempdir_in(parent)
+            .map_err(BuildError::io("creating a folder in", parent))?;
+        let folder = WorkFolder { holder };
+        fs::create_dir(folder.path()).map_err(BuildError::io("creating", &folder.path()))?;
+        Ok(folder)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.holder.path().join("image")
+    }
+
+    fn replace(self, out_dir: &Path) -> Result<(), BuildError> {
+        let previous = self.holder.path().join("previous");
+        let replaced = match fs::rename(out_dir, &previous) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(BuildError::io("replacing", out_dir)(error)),
+        };
+        fs::rename(self.path(), out_dir).map_err(|error| {
+            if replaced {
+                // Best effort: the first error is the one to report.
+                let _ = fs::rename(&previous, out_dir);
+            }
+            BuildError::io("writing", out_dir)(error)
+        })
+    }
+}
