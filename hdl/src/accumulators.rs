@@ -94,6 +94,10 @@ impl<const C: usize, const W: usize, const H: usize, const D: usize> Default
 impl<const C: usize, const W: usize, const H: usize, const D: usize> Logic
     for Accumulators<C, W, H, D>
 {
+    crate::unit!(
+        "The accumulator memory and the adders that add the sums of the matrix unit to it."
+    );
+
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, address_1, address_2, valid_1, valid_2, first_1);

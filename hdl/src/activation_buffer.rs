@@ -59,6 +59,10 @@ impl<const R: usize, const A: usize> Default for ActivationBuffer<R, A> {
 }
 
 impl<const R: usize, const A: usize> Logic for ActivationBuffer<R, A> {
+    crate::unit!(
+        "The activation memory: a byte memory per lane, read one cycle later lane by lane."
+    );
+
     #[hdl_gen]
     fn update(&mut self) {
         self.lane[0].address.next = self.address.val();

@@ -32,6 +32,8 @@ impl<const A: usize> ActivationLane<A> {
 }
 
 impl<const A: usize> Logic for ActivationLane<A> {
+    crate::unit!("The byte memory of one lane, with its address register.");
+
     #[hdl_gen]
     fn update(&mut self) {
         self.memory.clock.next = self.clock.val();

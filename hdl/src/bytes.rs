@@ -83,6 +83,8 @@ impl<const N: usize> Default for PackBytes<N> {
 }
 
 impl<const N: usize> Logic for PackBytes<N> {
+    crate::unit!("Wiring: byte i of `word` is `bytes[i]`.");
+
     fn update(&mut self) {
         self.word.next = Bytes(std::array::from_fn(|i| self.bytes[i].val().to_u32() as u8));
     }

@@ -58,6 +58,8 @@ struct Registers<const R: usize> {
 }
 
 impl<const R: usize, const H: usize> Logic for Column<R, H> {
+    crate::unit!("One output column: the dot product of R activations with R stationary weights.");
+
     fn update(&mut self) {
         if !self.clock.pos_edge() {
             return;

@@ -51,6 +51,8 @@ impl<const R: usize, const H: usize> Default for ColumnSum<R, H> {
 }
 
 impl<const R: usize, const H: usize> Logic for ColumnSum<R, H> {
+    crate::unit!("Adds the high bytes of a column's lanes and their last low product bits.");
+
     fn update(&mut self) {
         if !self.clock.pos_edge() {
             return;

@@ -24,6 +24,8 @@ pub struct ConditionalAdd<const N: usize> {
 }
 
 impl<const N: usize> Logic for ConditionalAdd<N> {
+    crate::unit!("One adding row of the multiplier: `y = select ? x + a : x`.");
+
     #[hdl_gen]
     fn update(&mut self) {
         self.sum.next = self.x.val() + self.a.val();

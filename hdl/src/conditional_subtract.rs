@@ -23,6 +23,8 @@ pub struct ConditionalSubtract<const N: usize> {
 }
 
 impl<const N: usize> Logic for ConditionalSubtract<N> {
+    crate::unit!("The last row of a signed multiplier: `y = select ? x - a : x`.");
+
     #[hdl_gen]
     fn update(&mut self) {
         self.difference.next = self.x.val() - self.a.val();

@@ -59,6 +59,8 @@ pub struct Lane {
 }
 
 impl Logic for Lane {
+    crate::unit!("One multiplier with its weight: `256*high + 64*low_2 + 8*low_1 + low_0 = x + activation * weight`.");
+
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(

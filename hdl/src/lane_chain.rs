@@ -56,6 +56,8 @@ impl<const R: usize, const H: usize> Default for LaneChain<R, H> {
 }
 
 impl<const R: usize, const H: usize> Logic for LaneChain<R, H> {
+    crate::unit!("One output column: the dot product of R activations with R stationary weights.");
+
     #[hdl_gen]
     fn update(&mut self) {
         self.total.clock.next = self.clock.val();

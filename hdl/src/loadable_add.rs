@@ -24,6 +24,8 @@ pub struct LoadableAdd<const N: usize> {
 }
 
 impl<const N: usize> Logic for LoadableAdd<N> {
+    crate::unit!("The accumulator's adder: `y = load ? a : x + a`.");
+
     #[hdl_gen]
     fn update(&mut self) {
         self.sum.next = self.x.val() + self.a.val();

@@ -81,6 +81,10 @@ impl<const R: usize, const C: usize, const H: usize> Default for MatrixUnit<R, C
 }
 
 impl<const R: usize, const C: usize, const H: usize> Logic for MatrixUnit<R, C, H> {
+    crate::unit!(
+        "The multiplier array: R activations times an R x C tile of weights, every cycle."
+    );
+
     #[hdl_gen]
     fn update(&mut self) {
         self.load_1.clock.next = self.clock.val();

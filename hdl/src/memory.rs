@@ -70,6 +70,8 @@ impl<const LANES: usize, const BITS: usize, const ADDRESS: usize> Default
 impl<const LANES: usize, const BITS: usize, const ADDRESS: usize> Logic
     for Memory<LANES, BITS, ADDRESS>
 {
+    crate::unit!("A memory: one synchronous read port, one write port with an enable per lane.");
+
     fn update(&mut self) {
         if !self.clock.pos_edge() {
             return;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use quern_hdl::matrix_unit::latency;
-use quern_hdl::{ColumnSum, MatrixUnit};
+use quern_hdl::{Bytes, Column, ColumnSum, LaneChain, MatrixUnit};
 use quern_testbench::cosim::Recorder;
 use rust_hdl::prelude::*;
 
@@ -89,6 +89,53 @@ proptest! {
             }
         }
         unit.replay().unwrap();
+    }
+}
+
+/// Drives two blocks with the same ports alike.
+macro_rules! drive {
+    ($cycle:expr, $($unit:expr),+) => {$(
+        $unit.activation_0.next = Bytes($cycle.0[0]);
+        $unit.activation_1.next = Bytes($cycle.0[1]);
+        $unit.activation_2.next = Bytes($cycle.0[2]);
+        $unit.weight_0.next = bits($cycle.1 as u64 & 7);
+        $unit.weight_1.next = bits($cycle.1 as u64 >> 3 & 7);
+        $unit.weight_2.next = bits($cycle.1 as u64 >> 6);
+        $unit.load_0.next = bits($cycle.2[0] as u64);
+        $unit.load_1.next = bits($cycle.2[1] as u64);
+        $unit.load_2.next = bits($cycle.2[2] as u64);
+    )+};
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+
+    /// Whatever comes in, sense or nonsense: the sums are those of the parts in every
+    /// cycle, in RustHDL and (the export being that of the parts) in Verilog.
+    #[test]
+    fn native_column_equals_its_parts(
+        cycles in prop::collection::vec(
+            (
+                prop::array::uniform3(prop::array::uniform8(byte())),
+                byte(),
+                prop::array::uniform3(prop_oneof![Just(0u8), any::<u8>()]),
+            ),
+            1..300,
+        )
+    ) {
+        let mut native = Recorder::clocked(Column::<8, 19>::default(), |unit| &mut unit.clock);
+        let mut parts = LaneChain::<8, 19>::default();
+        parts.connect_all();
+        for cycle in &cycles {
+            drive!(cycle, native, parts);
+            native.cycle();
+            for clock in [false, true] {
+                parts.clock.next = clock.into();
+                assert!(simulate(&mut parts, 100), "the parts do not settle");
+            }
+            prop_assert_eq!(native.sum.val(), parts.sum.val());
+        }
+        native.replay().unwrap();
     }
 }
 
