@@ -3,3 +3,4 @@
 
 pub mod cosim;
 pub mod driver;
+pub mod rtl;

@@ -1,0 +1,191 @@
+//! The counters of a run, and the order in which they are stored.
+//!
+//! ```text
+//!  running ─► cycles ── capture ─► head ◄── input_stalls ◄── output_stalls ◄── matrix_cycles ◄┐
+//!                                   │  └──────────────────── rotate ──────────────────────────┘
+//!                                   └─► the next beat's bytes
+//! ```
+//! Each counts in the cycle after its event. To be stored, they form a ring that
+//! `rotate` moves by one output beat (a byte with S = 1, a counter otherwise); after
+//! the last beat every counter is back where it was. So no multiplexer is needed to
+//! pick one of 16 bytes. `cycles` never stops and lends the ring a copy, taken by
+//! `capture`.
+//!
+//! `clear`: the first cycle of a run, counted as such. `input_stall`: a beat is wanted
+//! and none is valid; `output_stall`: a beat is valid and not taken, other than while
+//! the counters themselves are stored; `position`: a position enters the array.
+//! 32 bits each, wrapping.
+
+use rust_hdl::prelude::*;
+
+#[derive(LogicBlock)]
+pub struct Counters<const S: usize> {
+    pub clock: Signal<In, Clock>,
+    pub clear: Signal<In, Bit>,
+    pub running: Signal<In, Bit>,
+    pub input_stall: Signal<In, Bit>,
+    pub output_stall: Signal<In, Bit>,
+    pub position: Signal<In, Bit>,
+    pub capture: Signal<In, Bit>,
+    pub rotate: Signal<In, Bit>,
+    pub head: Signal<Out, Bits<32>>,
+    pub cycles: Signal<Out, Bits<32>>,
+    pub input_stalls: Signal<Out, Bits<32>>,
+    pub output_stalls: Signal<Out, Bits<32>>,
+    pub matrix_cycles: Signal<Out, Bits<32>>,
+    cycle_count: DFF<Bits<32>>,
+    head_word: DFF<Bits<32>>,
+    input_stall_count: RingCounter<S>,
+    output_stall_count: RingCounter<S>,
+    matrix_count: RingCounter<S>,
+    rotated: Signal<Local, Bits<32>>,
+    high_byte: Signal<Local, Bits<32>>,
+    one: Constant<Bits<32>>,
+    wide: Constant<Bit>,
+}
+
+impl<const S: usize> Default for Counters<S> {
+    fn default() -> Self {
+        Self {
+            clock: Default::default(),
+            clear: Default::default(),
+            running: Default::default(),
+            input_stall: Default::default(),
+            output_stall: Default::default(),
+            position: Default::default(),
+            capture: Default::default(),
+            rotate: Default::default(),
+            head: Default::default(),
+            cycles: Default::default(),
+            input_stalls: Default::default(),
+            output_stalls: Default::default(),
+            matrix_cycles: Default::default(),
+            cycle_count: Default::default(),
+            head_word: Default::default(),
+            input_stall_count: Default::default(),
+            output_stall_count: Default::default(),
+            matrix_count: Default::default(),
+            rotated: Default::default(),
+            high_byte: Default::default(),
+            one: Constant::new(1.into()),
+            wide: Constant::new(S > 1),
+        }
+    }
+}
+
+impl<const S: usize> Logic for Counters<S> {
+    crate::unit!("The counters of a run, and the order in which they are stored.");
+
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, cycle_count, head_word);
+        if self.running.val() {
+            self.cycle_count.d.next = self.cycle_count.q.val() + self.one.val();
+        }
+        if self.clear.val() {
+            self.cycle_count.d.next = self.one.val();
+        }
+        self.cycles.next = self.cycle_count.q.val();
+
+        self.high_byte.next = self.input_stall_count.q.val() << 24;
+        self.rotated.next = (self.head_word.q.val() >> 8) | self.high_byte.val();
+        if self.wide.val() {
+            self.rotated.next = self.input_stall_count.q.val();
+        }
+        if self.rotate.val() {
+            self.head_word.d.next = self.rotated.val();
+        }
+        if self.capture.val() {
+            self.head_word.d.next = self.cycle_count.q.val();
+        }
+        self.head.next = self.head_word.q.val();
+
+        self.input_stall_count.clock.next = self.clock.val();
+        self.input_stall_count.clear.next = self.clear.val();
+        self.input_stall_count.step.next = self.input_stall.val();
+        self.input_stall_count.rotate.next = self.rotate.val();
+        self.input_stall_count.follower.next = self.output_stall_count.q.val();
+        self.input_stalls.next = self.input_stall_count.q.val();
+
+        self.output_stall_count.clock.next = self.clock.val();
+        self.output_stall_count.clear.next = self.clear.val();
+        self.output_stall_count.step.next = self.output_stall.val();
+        self.output_stall_count.rotate.next = self.rotate.val();
+        self.output_stall_count.follower.next = self.matrix_count.q.val();
+        self.output_stalls.next = self.output_stall_count.q.val();
+
+        self.matrix_count.clock.next = self.clock.val();
+        self.matrix_count.clear.next = self.clear.val();
+        self.matrix_count.step.next = self.position.val();
+        self.matrix_count.rotate.next = self.rotate.val();
+        self.matrix_count.follower.next = self.head_word.q.val();
+        self.matrix_cycles.next = self.matrix_count.q.val();
+    }
+}
+
+/// One counter of the ring. While it rotates it does not count; the adder's unused
+/// operand tells the look-up tables so (see [`LoadableCounter`](crate::LoadableCounter)).
+#[derive(LogicBlock)]
+pub struct RingCounter<const S: usize> {
+    pub clock: Signal<In, Clock>,
+    pub clear: Signal<In, Bit>,
+    pub step: Signal<In, Bit>,
+    pub rotate: Signal<In, Bit>,
+    /// The next counter of the ring, whose low end comes in at the top.
+    pub follower: Signal<In, Bits<32>>,
+    pub q: Signal<Out, Bits<32>>,
+    count: DFF<Bits<32>>,
+    operand: Signal<Local, Bits<32>>,
+    sum: Signal<Local, Bits<32>>,
+    high_byte: Signal<Local, Bits<32>>,
+    rotated: Signal<Local, Bits<32>>,
+    ones: Constant<Bits<32>>,
+    wide: Constant<Bit>,
+}
+
+impl<const S: usize> Default for RingCounter<S> {
+    fn default() -> Self {
+        Self {
+            clock: Default::default(),
+            clear: Default::default(),
+            step: Default::default(),
+            rotate: Default::default(),
+            follower: Default::default(),
+            q: Default::default(),
+            count: Default::default(),
+            operand: Default::default(),
+            sum: Default::default(),
+            high_byte: Default::default(),
+            rotated: Default::default(),
+            ones: Constant::new(0xffff_ffff.into()),
+            wide: Constant::new(S > 1),
+        }
+    }
+}
+
+impl<const S: usize> Logic for RingCounter<S> {
+    crate::unit!("A counter that can be rotated out.");
+
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, count);
+        self.q.next = self.count.q.val();
+        self.operand.next = bit_cast::<32, 1>(self.step.val().into());
+        if self.rotate.val() {
+            self.operand.next = self.ones.val();
+        }
+        self.sum.next = self.count.q.val() + self.operand.val();
+        self.high_byte.next = self.follower.val() << 24;
+        self.rotated.next = (self.count.q.val() >> 8) | self.high_byte.val();
+        if self.wide.val() {
+            self.rotated.next = self.follower.val();
+        }
+        self.count.d.next = self.sum.val();
+        if self.rotate.val() {
+            self.count.d.next = self.rotated.val();
+        }
+        if self.clear.val() {
+            self.count.d.next = 0.into();
+        }
+    }
+}
