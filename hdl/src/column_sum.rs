@@ -151,7 +151,9 @@ fn verilog(lanes: usize, sum_bits: usize) -> String {
 {registers}reg [7:0] held_low_0;
 reg [7:0] held_low;
 wire [5:0] low = {{1'b0, held_low_0[7:3]}} + {{1'b0, low_1}};
-wire [{width}:0] last_partial = {{{last_chain}, 1'b1}} + {{{last_high}, low[5]}};
+wire [{last_msb}:0] last_partial;
+wire unused_lsb;
+assign {{last_partial, unused_lsb}} = {{{last_chain}, 1'b1}} + {{{last_high}, low[5]}};
 wire [{upper_msb}:0] upper = {{{upper_partial}, held_low[7:6]}} + {{{upper_high}, low_2}};
 
 initial begin
@@ -161,7 +163,7 @@ initial begin
 end
 
 always @(posedge clock) begin
-{chain}   partial_{last} <= last_partial[{width}:1];
+{chain}   partial_{last} <= last_partial;
    held_low_0 <= low_0;
    held_low <= {{low[4:0], held_low_0[2:0]}};
    sum <= {{upper, held_low[5:0]}};
@@ -173,6 +175,7 @@ end
             width
         ),
         last_high = extended(&format!("high${last}"), 8, width),
+        last_msb = width - 1,
         upper_msb = upper - 1,
         upper_partial = extended(&format!("partial_{last}"), width, upper - 2),
         upper_high = extended(&format!("high${}", lanes - 1), 8, upper - 2),

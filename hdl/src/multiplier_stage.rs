@@ -101,8 +101,6 @@ pub struct MultiplierRows3 {
     pub low: Signal<Out, Bits<2>>,
     row: [ConditionalAdd<9>; 3],
     upper: Signal<Local, Bits<8>>,
-    low_0: Signal<Local, Bits<2>>,
-    low_1: Signal<Local, Bits<2>>,
 }
 
 impl Logic for MultiplierRows3 {
@@ -120,9 +118,8 @@ impl Logic for MultiplierRows3 {
             self.row[i].x.next = bit_cast::<9, 8>(self.upper.val());
         }
         self.y.next = self.row[2].y.val();
-        self.low_0.next = bit_cast::<2, 1>(self.row[0].y.val().get_bits::<1>(0));
-        self.low_1.next = bit_cast::<2, 1>(self.row[1].y.val().get_bits::<1>(0));
-        self.low.next = (self.low_1.val() << 1) | self.low_0.val();
+        self.low.next = (bit_cast::<2, 1>(self.row[1].y.val().get_bits::<1>(0)) << 1)
+            | bit_cast::<2, 1>(self.row[0].y.val().get_bits::<1>(0));
     }
 }
 
