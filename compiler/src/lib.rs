@@ -61,6 +61,9 @@ use quern_isa::{Config, Machine, MachineError, Program, Run};
 use std::ops::Range;
 use thiserror::Error;
 
+/// Most samples of one run.
+const MAX_BATCH: usize = 1 << 16;
+
 /// Choices of the one who compiles.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -102,8 +105,12 @@ pub fn compile(model: &[u8], config: &Config, options: &Options) -> Result<Compi
     let mut graph = passes::import::import(model)?;
     passes::fold::fold(&mut graph);
     let network = passes::fuse::fuse(&graph).map_err(CompileError::Model)?;
-    if options.batch == Some(0) {
-        let reason = "a batch of 0 samples was asked for; it must be at least 1";
+    if let Some(batch) = options
+        .batch
+        .filter(|batch| !(1..=MAX_BATCH).contains(batch))
+    {
+        let reason =
+            format!("a batch of {batch} samples was asked for; it must be 1 to {MAX_BATCH}");
         let problem = Problem::tensor(&network.input.name, reason);
         return Err(CompileError::Model(vec![problem]));
     }

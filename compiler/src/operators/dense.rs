@@ -10,6 +10,10 @@ use std::rc::Rc;
 /// the quantiser rounds that product to f32 in one of several orders.
 const BIAS_SCALE_TOLERANCE: f32 = 1e-5;
 
+/// Weights of all layers together. Layers may share a constant, so the file's size
+/// does not bound them.
+const MAX_WEIGHTS: usize = 1 << 30;
+
 /// A dense layer before its output is quantised.
 #[derive(Debug, Clone)]
 pub struct Sums {
@@ -69,8 +73,7 @@ pub fn gemm(context: &mut Context, node: &Node) -> Result<Value, String> {
 pub fn add(context: &mut Context, node: &Node) -> Result<Value, String> {
     let operands = [context.required(node, 0)?, context.required(node, 1)?];
     let (activation, sums, bias) = match operands {
-        [Value::Activation(a), Value::Activation(_)] => {
-            let _ = a;
+        [Value::Activation(_), Value::Activation(_)] => {
             return Err("adding two activations is not supported, only a constant bias".into());
         }
         [Value::Activation(activation), bias] | [bias, Value::Activation(activation)] => {
@@ -118,9 +121,19 @@ fn input(context: &Context, node: &Node) -> Result<(Activation, Quantiser), Stri
     }
 }
 
-fn weights(context: &Context, node: &Node) -> Result<Rc<Scaled>, String> {
+fn weights(context: &mut Context, node: &Node) -> Result<Rc<Scaled>, String> {
     match context.required(node, 1)? {
-        Value::Scaled(scaled) => Ok(scaled.clone()),
+        Value::Scaled(scaled) => {
+            let scaled = scaled.clone();
+            context.weights += scaled.tensor.shape.iter().product::<usize>();
+            match context.weights <= MAX_WEIGHTS {
+                true => Ok(scaled),
+                false => Err(format!(
+                    "the layers up to here have {} weights; at most {MAX_WEIGHTS} fit a program",
+                    context.weights
+                )),
+            }
+        }
         Value::Constant(_) => {
             Err("its weights are not quantised; they need DequantizeLinear".to_string())
         }

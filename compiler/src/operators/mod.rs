@@ -9,6 +9,7 @@ pub mod unary;
 use crate::functions::Function;
 use crate::graph::{Batch, Data, Node, Tensor};
 use crate::network::{CodeType, InputKind, Layer, Quantiser};
+use crate::passes::import::check_sample;
 use dense::Sums;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -63,6 +64,8 @@ pub struct Context {
     pub values: HashMap<String, Value>,
     pub input: Option<InputKind>,
     pub layers: Vec<Layer>,
+    /// Weights of all layers so far.
+    pub weights: usize,
     pub notes: Vec<String>,
 }
 
@@ -71,34 +74,45 @@ const SUPPORTED: &str =
      LeakyRelu, Sigmoid, Tanh, HardSigmoid, HardSwish, Elu, Gelu, Abs, Neg, Sqrt, Exp, Softplus, \
      Erf, Flatten, Reshape, Squeeze, Unsqueeze, Identity, Dropout";
 
+/// Functions between two quantisers: more are no real network, and would make a
+/// table cost more than its 256 entries are worth.
+const MAX_FUNCTIONS: usize = 64;
+
 /// The value of a node's first output. Inputs that failed give `Failed` without
 /// another complaint.
 pub fn evaluate(context: &mut Context, node: &Node) -> Result<Value, String> {
+    type Rule = fn(&mut Context, &Node) -> Result<Value, String>;
+    let rule: Rule = match node.operator.as_str() {
+        "QuantizeLinear" => quantise::quantise,
+        "DequantizeLinear" => quantise::dequantise,
+        "MatMul" => dense::matmul,
+        "Gemm" => dense::gemm,
+        "Add" => dense::add,
+        "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" | "Identity" | "Dropout" => shape::evaluate,
+        operator if unary::is_unary(operator) => unary::evaluate,
+        _ => {
+            return Err(format!(
+                "this operator is not supported here; supported are {SUPPORTED}"
+            ))
+        }
+    };
     let failed = |name: &String| matches!(context.values.get(name), Some(Value::Failed));
-    let any_failed = node.inputs.iter().any(failed);
-    match node.operator.as_str() {
-        operator if unary::is_unary(operator) => match any_failed {
-            true => Ok(Value::Failed),
-            false => unary::evaluate(context, node),
-        },
-        "QuantizeLinear" | "DequantizeLinear" | "MatMul" | "Gemm" | "Add" | "Flatten"
-        | "Reshape" | "Squeeze" | "Unsqueeze" | "Identity" | "Dropout"
-            if any_failed =>
-        {
-            Ok(Value::Failed)
-        }
-        "QuantizeLinear" => quantise::quantise(context, node),
-        "DequantizeLinear" => quantise::dequantise(context, node),
-        "MatMul" => dense::matmul(context, node),
-        "Gemm" => dense::gemm(context, node),
-        "Add" => dense::add(context, node),
-        "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" | "Identity" | "Dropout" => {
-            shape::evaluate(context, node)
-        }
-        _ => Err(format!(
-            "this operator is not supported here; supported are {SUPPORTED}"
-        )),
+    if node.inputs.iter().any(failed) {
+        return Ok(Value::Failed);
     }
+    let value = rule(context, node)?;
+    if let Value::Activation(Activation { sample, state }) = &value {
+        check_sample(sample)?;
+        match state {
+            State::Real { functions, .. } if functions.len() > MAX_FUNCTIONS => {
+                return Err(format!(
+                    "it is one of more than {MAX_FUNCTIONS} functions in a row"
+                ))
+            }
+            _ => {}
+        }
+    }
+    Ok(value)
 }
 
 impl Context {

@@ -9,14 +9,22 @@ use crate::operators::{quantise, shape};
 use std::collections::HashSet;
 use std::rc::Rc;
 
+/// Elements that folding may make, times those the model has: a chain of many nodes
+/// behind one large constant must not take all memory.
+const GROWTH: usize = 8;
+
 pub fn fold(graph: &mut Graph) {
+    let count = |tensor: &Tensor| tensor.shape.iter().product::<usize>();
+    let given: usize = graph.constants.values().map(|tensor| count(tensor)).sum();
+    let mut budget = given.saturating_mul(GROWTH).saturating_add(1024);
     let nodes = std::mem::take(&mut graph.nodes);
     for node in nodes {
         match constant(graph, &node) {
-            Some(value) => {
+            Some(value) if count(&value) <= budget => {
+                budget -= count(&value);
                 graph.constants.insert(node.outputs[0].clone(), value);
             }
-            None => graph.nodes.push(node),
+            _ => graph.nodes.push(node),
         }
     }
     drop_dead(graph);

@@ -22,6 +22,7 @@ pub fn fuse(graph: &Graph) -> Result<Network, Vec<Problem>> {
         values: HashMap::new(),
         input: integer_input(&graph.input).map(InputKind::Codes),
         layers: Vec::new(),
+        weights: 0,
         notes: Vec::new(),
     };
     for (name, tensor) in &graph.constants {
@@ -102,7 +103,7 @@ fn count_readers(graph: &Graph) -> HashMap<&str, usize> {
 
 fn branches(readers: &HashMap<&str, usize>, name: &str) -> Option<String> {
     match readers.get(name) {
-        Some(&count) if count > 1 => Some(format!(
+        Some(&count) if count > 1 && !name.is_empty() => Some(format!(
             "its result `{name}` is used {count} times; only chains of layers are supported"
         )),
         _ => None,

@@ -14,9 +14,16 @@ use std::rc::Rc;
 /// First operator set in which QuantizeLinear and DequantizeLinear take an axis.
 const FIRST_OPSET: i64 = 13;
 
-/// Elements of one tensor, and positions of one sample: beyond it sizes no longer
-/// fit the 32-bit byte addresses of a program.
-pub const MAX_ELEMENTS: usize = 1 << 31;
+/// Elements of one constant: beyond it sizes no longer fit the 32-bit lengths of a
+/// program.
+const MAX_ELEMENTS: usize = 1 << 31;
+
+/// Elements of one sample of an activation. Unlike a constant it takes no bytes of
+/// the file, so a small file must not ask for a large program.
+const MAX_SAMPLE_ELEMENTS: usize = 1 << 24;
+
+/// Axes of a tensor.
+const MAX_RANK: usize = 16;
 
 pub fn import(bytes: &[u8]) -> Result<Graph, CompileError> {
     let model = ModelProto::decode(bytes).map_err(|error| CompileError::File(error.to_string()))?;
@@ -300,7 +307,7 @@ fn input_type(proto: &ValueInfoProto) -> Result<Input, String> {
             }
         }
     }
-    elements(&sample)?;
+    check_sample(&sample)?;
     Ok(Input {
         name: proto.name.clone(),
         data_type: tensor.elem_type,
@@ -309,8 +316,21 @@ fn input_type(proto: &ValueInfoProto) -> Result<Input, String> {
     })
 }
 
+/// Refuses activations of a size that no real network has.
+pub fn check_sample(sample: &[usize]) -> Result<(), String> {
+    match elements(sample) {
+        Ok(count) if count <= MAX_SAMPLE_ELEMENTS => Ok(()),
+        _ => Err(format!(
+            "a sample has more than {MAX_SAMPLE_ELEMENTS} elements"
+        )),
+    }
+}
+
 /// Product of dimensions, within bounds.
 pub fn elements(shape: &[usize]) -> Result<usize, String> {
+    if shape.len() > MAX_RANK {
+        return Err(format!("it has {} axes", shape.len()));
+    }
     shape
         .iter()
         .try_fold(1usize, |product, &n| product.checked_mul(n))

@@ -19,6 +19,9 @@ use crate::diagnostic::Problem;
 use crate::network::{Layer, LayerKind, Network};
 use quern_isa::{Config, Region, INSTRUCTION_BYTES};
 
+/// Literal bytes of a program: their count is 32 bits wide.
+const MAX_PROGRAM_BYTES: u64 = 1 << 31;
+
 /// Samples tried by default: more gain little, because the weights are streamed
 /// once for all of them.
 const DEFAULT_SAMPLES: usize = 16;
@@ -384,6 +387,16 @@ fn group_sizes(geometry: &Geometry, config: &Config, most: usize, to_chip: bool)
     sizes
 }
 
+/// Bytes of weights that travel in a run.
+fn weight_bytes(geometry: &Geometry, config: &Config, tiling: &Tiling) -> u64 {
+    let passes = match geometry.weights_fit(config) {
+        true => 1,
+        false => geometry.rows().div_ceil(tiling.block),
+    };
+    let word = config.word_beats(quern_isa::Space::Weights) * config.stream_bytes;
+    (geometry.weight_rows(config) * passes * word) as u64
+}
+
 fn cost(geometry: &Geometry, config: &Config, tiling: &Tiling) -> u64 {
     use quern_isa::Space::{Activations, Parameters, Weights};
     let beats = |space, words: usize| (words * config.word_beats(space)) as u64;
@@ -481,6 +494,17 @@ fn plan(
         })
         .collect::<Option<Vec<LayerPlan>>>()
         .ok_or_else(Vec::new)?;
+    let weights: u64 = layers
+        .iter()
+        .map(|layer: &LayerPlan| weight_bytes(&layer.geometry, config, &layer.tiling))
+        .sum();
+    if weights > MAX_PROGRAM_BYTES {
+        let reason = format!(
+            "on `{}` the weights would be streamed {weights} bytes long for {samples} samples, more than a program can hold; compile with a smaller batch or for a larger configuration",
+            config.name
+        );
+        return Err(vec![Problem::tensor(&network.input.name, reason)]);
+    }
     Ok(Plan {
         samples,
         tensors,

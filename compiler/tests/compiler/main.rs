@@ -1,0 +1,10 @@
+//! The compiler against plain integers, on the reference machine.
+
+mod edges;
+mod functions;
+mod golden;
+mod hostile;
+mod layers;
+mod listings;
+mod model;
+mod refusals;

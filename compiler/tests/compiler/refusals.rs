@@ -1,0 +1,252 @@
+//! Models that can't be compiled: one diagnostic that names every offending node.
+
+use crate::model::{fixed, float_attribute, int_attribute, symbolic, value, Code, Model};
+use prost::Message;
+use quern_compiler::onnx::{data_type, ModelProto};
+use quern_compiler::{compile, Options};
+use quern_isa::TINY;
+
+fn refusal(model: &[u8]) -> String {
+    let error = compile(model, &TINY, &Options::default()).unwrap_err();
+    let text = error.to_string();
+    let (head, list) = text.split_once(":\n").expect("a list of problems");
+    assert!(head.starts_with("the model cannot be compiled"), "{head}");
+    list.lines().map(str::trim).collect::<Vec<_>>().join("\n")
+}
+
+/// A dense layer of 4 inputs and 3 outputs up to `sum`, to be varied.
+fn dense() -> Model {
+    let mut model = Model::new(data_type::UINT8, &[4]);
+    model.quantiser("x", Code::u8(0.5, 0));
+    model.dequantise("x", "x", "real");
+    model.i8s("w", &[4, 3], &[1, -2, 3, 4, -5, 6, 7, -8, 9, 10, -11, 12]);
+    model.floats("w_scale", &[], &[0.25]);
+    model.node("DequantizeLinear", &["w", "w_scale"], "w_real");
+    model.node("MatMul", &["real", "w_real"], "sum");
+    model.quantiser("y", Code::i8(1.0, 0));
+    model
+}
+
+#[test]
+fn all_offending_nodes_are_listed_with_operator_and_reason() {
+    let mut model = Model::new(data_type::FLOAT, &[1, 8, 8]);
+    model.quantiser("x", Code::i8(0.0, 0));
+    model.quantise("x", "x", "codes");
+    model.floats("kernel", &[1, 1, 3, 3], &[0.0; 9]);
+    model.node("Conv", &["x", "kernel"], "image");
+    model.node("MaxPool", &["image"], "pooled");
+    model.node("Softmax", &["other"], "y");
+    model.node("LSTM", &["pooled"], "other");
+    assert_eq!(refusal(&model.finish("y")).lines().count(), 4);
+    insta::assert_snapshot!(refusal(&model.finish("y")));
+}
+
+#[test]
+fn sums_that_are_never_quantised_are_refused() {
+    let text = refusal(&dense().finish("sum"));
+    assert_eq!(
+        text,
+        "`sum`: the result of `sum_node` is never quantised; end the model with QuantizeLinear and DequantizeLinear"
+    );
+}
+
+#[test]
+fn a_function_of_unquantised_sums_is_refused_with_the_way_out() {
+    let mut model = dense();
+    model.node("Sigmoid", &["sum"], "s");
+    model.quantise("s", "y", "y");
+    assert_eq!(
+        refusal(&model.finish("y")),
+        "`s_node` (Sigmoid): it follows `sum_node` in floating point; the accelerator applies functions to 8-bit codes: put QuantizeLinear and DequantizeLinear between them"
+    );
+}
+
+#[test]
+fn branches_are_refused() {
+    let mut model = dense();
+    model.quantise("sum", "y", "a");
+    model.dequantise("a", "y", "b");
+    model.dequantise("a", "y", "c");
+    model.node("Add", &["b", "c"], "d");
+    assert_eq!(
+        refusal(&model.finish("d")),
+        "`a_node` (QuantizeLinear): its result `a` is used 2 times; only chains of layers are supported"
+    );
+}
+
+#[test]
+fn requantising_with_nothing_between_is_refused() {
+    let mut model = dense();
+    model.quantise("sum", "y", "a");
+    model.dequantise("a", "y", "b");
+    model.quantise("b", "x", "c");
+    let text = refusal(&model.finish("c"));
+    assert!(
+        text.starts_with("`c_node` (QuantizeLinear): it requantises from scale 1 to 0.5"),
+        "{text}"
+    );
+}
+
+#[test]
+fn weights_that_do_not_fit_the_input_are_refused() {
+    let mut model = dense();
+    model
+        .graph()
+        .initializer
+        .retain(|tensor| tensor.name != "w");
+    model.i8s("w", &[5, 3], &[0; 15]);
+    model.quantise("sum", "y", "y");
+    assert_eq!(
+        refusal(&model.finish("y")),
+        "`sum_node` (MatMul): its input has 4 channels, its weights expect 5"
+    );
+}
+
+#[test]
+fn gemm_with_other_factors_or_layouts_is_refused() {
+    for (attribute, reason) in [
+        (float_attribute("alpha", 0.5), "alpha is 0.5"),
+        (float_attribute("beta", 2.0), "beta is 2"),
+        (int_attribute("transA", 1), "transA is set"),
+        (
+            int_attribute("transB", 1),
+            "its input has 4 channels, its weights expect 3",
+        ),
+    ] {
+        let mut model = dense();
+        let node = model.graph().node.last_mut().unwrap();
+        node.op_type = "Gemm".to_string();
+        node.attribute.push(attribute);
+        model.quantise("sum", "y", "y");
+        let text = refusal(&model.finish("y"));
+        assert!(
+            text.starts_with(&format!("`sum_node` (Gemm): {reason}")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn biases_of_another_scale_are_refused() {
+    let mut model = dense();
+    model.i32s("b", &[3], &[1, 2, 3]);
+    model.floats("b_scale", &[], &[0.25]);
+    model.node("DequantizeLinear", &["b", "b_scale"], "b_real");
+    model.node("Add", &["sum", "b_real"], "biased");
+    model.quantise("biased", "y", "y");
+    assert_eq!(
+        refusal(&model.finish("y")),
+        "`biased_node` (Add): the bias of channel 0 has scale 2.5e-1; it must be input scale times weight scale, 1.25e-1"
+    );
+}
+
+#[test]
+fn zero_points_of_weights_must_leave_int8() {
+    let with_zero = |zero: i8| {
+        let mut model = dense();
+        model.i8s("w_zero", &[], &[zero]);
+        let node = &mut model.graph().node[1];
+        node.input.push("w_zero".to_string());
+        model.quantise("sum", "y", "y");
+        model.finish("y")
+    };
+    assert!(compile(&with_zero(100), &TINY, &Options::default()).is_ok());
+    let text = refusal(&with_zero(127));
+    assert!(
+        text.contains("quantise weights symmetrically (zero point 0)"),
+        "{text}"
+    );
+}
+
+#[test]
+fn scales_must_be_positive_and_finite() {
+    for scale in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+        let mut model = dense();
+        model.floats("bad_scale", &[], &[scale]);
+        model.node("QuantizeLinear", &["sum", "bad_scale"], "y");
+        assert_eq!(
+            refusal(&model.finish("y")),
+            format!(
+                "`y_node` (QuantizeLinear): the scale is {scale}; it must be positive and finite"
+            )
+        );
+    }
+}
+
+#[test]
+fn dynamic_dimensions_but_the_batch_are_refused_by_name() {
+    let mut model = dense();
+    model.quantise("sum", "y", "y");
+    let mut proto = ModelProto::decode(model.finish("y").as_slice()).unwrap();
+    let dims = vec![symbolic("batch"), symbolic("tokens"), fixed(4)];
+    proto.graph.as_mut().unwrap().input = vec![value("x", data_type::UINT8, dims)];
+    assert_eq!(
+        refusal(&proto.encode_to_vec()),
+        "`x`: dimension 1 (`tokens`) is not fixed; only the first one, the batch, may be"
+    );
+}
+
+#[test]
+fn old_operator_sets_are_refused() {
+    let mut model = dense();
+    model.quantise("sum", "y", "y");
+    model.proto.opset_import[0].version = 12;
+    let text = refusal(&model.finish("y"));
+    assert!(
+        text.starts_with("`opset_import`: operator set 12 is too old"),
+        "{text}"
+    );
+}
+
+#[test]
+fn reshapes_that_mix_samples_are_refused() {
+    for (target, reason) in [
+        (vec![1, -1], "it does not keep the batch axis"),
+        (vec![-1, 2], "it regroups 4 elements of a sample as [-1, 2]"),
+        (vec![0, 3], "it regroups 4 elements"),
+        (vec![-1, -1], "the shape [-1, -1] has more than one -1"),
+        (vec![0, -3], "the shape [0, -3] has a dimension of -3"),
+        (vec![], "it reshapes to a scalar"),
+    ] {
+        let mut model = Model::new(data_type::UINT8, &[2, 2]);
+        model.i64s("shape", &target);
+        model.node("Reshape", &["x", "shape"], "y");
+        let text = refusal(&model.finish("y"));
+        assert!(
+            text.starts_with(&format!("`y_node` (Reshape): {reason}")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn missing_and_doubled_tensors_are_named() {
+    let mut model = dense();
+    model.node("QuantizeLinear", &["nowhere", "y_scale"], "sum");
+    let text = refusal(&model.finish("end"));
+    assert_eq!(
+        text,
+        "`sum_node` (QuantizeLinear): its output `sum` is also made elsewhere\n`sum_node` (QuantizeLinear): it reads `nowhere`, which nothing makes\n`end`: it is the model's output, and nothing makes it"
+    );
+}
+
+#[test]
+fn unaligned_regrouping_beyond_the_memory_is_refused_with_the_way_out() {
+    use crate::golden::{Network, Sizes};
+    let sizes = [(4, 3), (7, 2)].map(|(inputs, outputs)| Sizes {
+        inputs,
+        outputs,
+        weight: 9,
+    });
+    let model = Network::random(700, &sizes, 1).model();
+    let text = refusal(&model);
+    assert!(
+        text.contains("regrouped into rows of 7 across word boundaries"),
+        "{text}"
+    );
+    assert!(
+        text.contains("multiples of 4, or a larger configuration"),
+        "{text}"
+    );
+    assert!(compile(&model, &quern_isa::ASIC16, &Options::default()).is_ok());
+}
