@@ -135,12 +135,12 @@ impl<const R: usize> Registers<R> {
             low_2(R - 1),
         );
 
-        for lane in 0..R {
+        for (lane, x) in x.into_iter().enumerate() {
             self.product_2[lane] =
                 (self.product_1[lane] >> 3) + a_2.0[lane] as i32 * self.held_weight_2[lane];
             self.product_1[lane] =
                 (self.product_0[lane] >> 3) + a_1.0[lane] as i32 * self.held_weight_1[lane];
-            self.product_0[lane] = x[lane] + a_0.0[lane] as i32 * self.held_weight_0[lane];
+            self.product_0[lane] = x + a_0.0[lane] as i32 * self.held_weight_0[lane];
         }
         sum
     }

@@ -105,7 +105,7 @@ fn run_activation_buffer(cycles: &[(u16, bool, u64, [u8; 8])]) {
         let half = if buffer.cycles() / 64 % 2 == 0 { 16 } else { 0 };
         let read = address + (16 - half);
         let write = (addresses >> 8 & 15) as usize + half;
-        let settled = buffer.cycles() % 64 >= LANES + 1;
+        let settled = buffer.cycles() % 64 > LANES;
         let enable = if settled { *enable } else { 0 };
         buffer.address.next = bits(read as u64);
         buffer.broadcast.next = *broadcast;
@@ -193,9 +193,8 @@ fn run_accumulators<const C: usize, const W: usize, const H: usize, const D: usi
             port.next = bits(sum as u32 as u64 & ((1 << H) - 1));
         }
         unit.cycle();
-        for column in 0..C {
-            assert_eq!(signed(unit.value[column].val()), golden[address][column]);
-        }
+        let values: Vec<i32> = unit.value.iter().map(|value| signed(value.val())).collect();
+        assert_eq!(values, golden[address]);
         sums = std::array::from_fn(|column| operation.sums[column] >> (32 - H));
         if operation.valid {
             busy[address] = 3;
