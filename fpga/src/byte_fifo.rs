@@ -16,7 +16,7 @@
 //! A byte written when all `2^ADDRESS - 1` places are taken is lost, and `overflow`
 //! is high from the next cycle until `reset`.
 
-use quern_hdl::Memory;
+use quern_hdl::{unit, Memory};
 use rust_hdl::prelude::*;
 
 #[derive(LogicBlock, Default)]
@@ -39,6 +39,8 @@ pub struct ByteFifo<const ADDRESS: usize> {
 }
 
 impl<const ADDRESS: usize> Logic for ByteFifo<ADDRESS> {
+    unit!("A queue of bytes in one block RAM.");
+
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, write_pointer, read_pointer, loaded, lost);

@@ -1,6 +1,7 @@
 //! Quern on the Alchitry Cu: the top level around the core, its pins, the
 //! technology mapping, and the build from RustHDL to a bitstream.
 
+mod board_core;
 mod byte_fifo;
 mod error;
 pub mod flow;
@@ -17,6 +18,7 @@ pub mod top;
 mod uart_receiver;
 mod uart_transmitter;
 
+pub use board_core::BoardCore;
 pub use byte_fifo::ByteFifo;
 pub use error::BuildError;
 pub use pll::Pll;

@@ -41,7 +41,7 @@ pub fn pins() -> Vec<Pin> {
     };
     let mut pins: Vec<Pin> = balls(&rust_hdl_bsp_alchitry_cu::pins::clock())
         .into_iter()
-        .map(|(_, ball)| board("clock".into(), ball))
+        .map(|(_, ball)| board("board_clock".into(), ball))
         .collect();
     pins.push(input("reset_n", "P8"));
     pins.push(input("rx", "P14"));
@@ -98,7 +98,7 @@ mod tests {
     fn the_constraint_file_names_clock_and_leds_as_the_board_crate_does() {
         let text = pcf();
         for line in [
-            "set_io clock P7",
+            "set_io board_clock P7",
             "set_io -pullup yes reset_n P8",
             "set_io -pullup yes rx P14",
             "set_io tx M9",

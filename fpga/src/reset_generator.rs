@@ -9,6 +9,7 @@
 //! later. The delay outlasts two things: an iCE40's block RAMs read wrong values for some
 //! microseconds after configuration, and a button bounces.
 
+use quern_hdl::unit;
 use rust_hdl::prelude::*;
 
 #[derive(LogicBlock, Default)]
@@ -29,6 +30,8 @@ pub struct ResetGenerator<const DELAY: usize> {
 }
 
 impl<const DELAY: usize> Logic for ResetGenerator<DELAY> {
+    unit!("Synchronous reset from a button, the clock's lock and power-up.");
+
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(

@@ -18,6 +18,7 @@
 //! two of them synchronisers. `input_data` is stable until it is taken.
 
 use crate::{ByteFifo, ResetGenerator, StatusLeds, UartReceiver, UartTransmitter};
+use quern_hdl::unit;
 use rust_hdl::prelude::*;
 
 /// The serial timers' width: up to 128 clock cycles per bit.
@@ -86,6 +87,8 @@ impl SerialLink {
 }
 
 impl Logic for SerialLink {
+    unit!("Between the board's pins and the core's byte streams.");
+
     #[hdl_gen]
     fn update(&mut self) {
         clock!(

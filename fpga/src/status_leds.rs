@@ -9,6 +9,7 @@
 //! ```
 //! Combinational but for the heartbeat and LED 2.
 
+use quern_hdl::unit;
 use rust_hdl::prelude::*;
 
 #[derive(LogicBlock)]
@@ -53,6 +54,8 @@ impl<const HEARTBEAT: usize> Default for StatusLeds<HEARTBEAT> {
 }
 
 impl<const HEARTBEAT: usize> Logic for StatusLeds<HEARTBEAT> {
+    unit!("What the board's eight LEDs say.");
+
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, count, lost);

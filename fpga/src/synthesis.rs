@@ -58,7 +58,7 @@ fn script(top: &str) -> String {
         "\
 read_verilog {DESIGN}
 blackbox {stages}
-synth_ice40 -top {top} -dffe_min_ce_use {LEAST_SHARED_ENABLE}
+synth_ice40 -top {top} -device hx -abc9 -dffe_min_ce_use {LEAST_SHARED_ENABLE}
 techmap -map {MAPPING}
 flatten
 opt_clean -purge

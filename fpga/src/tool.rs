@@ -9,7 +9,7 @@ use thiserror::Error;
 
 /// A tool that works longer than this will not end: nextpnr's placer can go round in
 /// circles when it finds no legal place for some cells.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Lines of a failed tool's messages that its error shows.
 const TAIL_LINES: usize = 12;

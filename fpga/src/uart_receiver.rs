@@ -19,6 +19,7 @@
 //! Sampling starts anew with each start edge, so the sender's clock may be off by
 //! half a bit minus two cycles in nine and a half bits: ±4.7 % at 100 cycles per bit.
 
+use quern_hdl::unit;
 use rust_hdl::prelude::*;
 
 /// `TIMER` bits count the clock cycles of a bit.
@@ -83,6 +84,8 @@ impl<const TIMER: usize> UartReceiver<TIMER> {
 }
 
 impl<const TIMER: usize> Logic for UartReceiver<TIMER> {
+    unit!("Receives bytes from a serial line (8N1).");
+
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, metastable, low, state, timer, received, shift);

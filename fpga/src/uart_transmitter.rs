@@ -10,6 +10,7 @@
 //! next cycle. One byte per ten bit times: `ready` is high again in the cycle after
 //! the stop bit.
 
+use quern_hdl::unit;
 use rust_hdl::prelude::*;
 
 /// `TIMER` bits count the clock cycles of a bit.
@@ -58,6 +59,8 @@ impl<const TIMER: usize> UartTransmitter<TIMER> {
 }
 
 impl<const TIMER: usize> Logic for UartTransmitter<TIMER> {
+    unit!("Sends bytes on a serial line (8N1).");
+
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, low, remaining, timer);
