@@ -50,7 +50,7 @@ pub enum CompileError {
     #[error("{}", list(.0))]
     #[diagnostic(
         code(quern::compile::model),
-        help("quern compiles QDQ-quantised int8 networks of dense layers, as written by onnxruntime's quantize_static with QuantFormat.QDQ")
+        help("quern compiles chains of int8 layers in QDQ form, as onnxruntime's quantize_static writes them with QuantFormat.QDQ, from the operators QuantizeLinear, DequantizeLinear, MatMul, Gemm, Add of a bias, Relu, Clip, LeakyRelu, Sigmoid, Tanh, HardSigmoid, HardSwish, Elu, Gelu, Abs, Neg, Sqrt, Exp, Softplus, Erf, Flatten, Reshape, Squeeze, Unsqueeze, Identity and Dropout")
     )]
     Model(Vec<Problem>),
 }

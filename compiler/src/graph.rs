@@ -66,7 +66,8 @@ pub struct Tensor {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Data {
     F32(Vec<f32>),
-    I8(Vec<i8>),
+    /// Shared: this is the type of weights, which are most of a model.
+    I8(Rc<[i8]>),
     U8(Vec<u8>),
     I32(Vec<i32>),
     I64(Vec<i64>),

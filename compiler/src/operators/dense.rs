@@ -311,7 +311,7 @@ impl Sums {
 fn signed_weights(scaled: &Scaled, output_stride: usize) -> Result<Rc<[i8]>, String> {
     let unshifted = scaled.zero_points.iter().all(|&zero| zero == 0);
     if let (Data::I8(values), true) = (&scaled.tensor.data, unshifted) {
-        return Ok(values.as_slice().into());
+        return Ok(values.clone());
     }
     let values: Vec<i32> = match &scaled.tensor.data {
         Data::I8(values) => values.iter().map(|&w| w as i32).collect(),

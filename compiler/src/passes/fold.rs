@@ -101,7 +101,7 @@ fn transpose(node: &Node, tensor: &Tensor) -> Option<Tensor> {
     }
     let data = match &tensor.data {
         Data::F32(values) => Data::F32(swap(values, rows, columns)),
-        Data::I8(values) => Data::I8(swap(values, rows, columns)),
+        Data::I8(values) => Data::I8(swap(values, rows, columns).into()),
         Data::U8(values) => Data::U8(swap(values, rows, columns)),
         Data::I32(values) => Data::I32(swap(values, rows, columns)),
         Data::I64(values) => Data::I64(swap(values, rows, columns)),

@@ -376,7 +376,9 @@ fn tensor(proto: TensorProto) -> Result<Tensor, String> {
         }),
         data_type::INT8 => Data::I8(match raw {
             Some(bytes) => bytes.iter().map(|&byte| byte as i8).collect(),
-            None => narrowed(&proto.int32_data).ok_or_else(|| narrow("int8"))?,
+            None => narrowed(&proto.int32_data)
+                .ok_or_else(|| narrow("int8"))?
+                .into(),
         }),
         data_type::UINT8 => Data::U8(match raw {
             Some(bytes) => bytes.to_vec(),

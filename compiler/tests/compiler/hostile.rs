@@ -22,7 +22,7 @@ fn valid() -> Vec<u8> {
 fn problems(model: &[u8]) -> String {
     let started = Instant::now();
     let error = compile(model, &TINY, &Options::default()).unwrap_err();
-    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(started.elapsed() < Duration::from_secs(60));
     error.to_string()
 }
 

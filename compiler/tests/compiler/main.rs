@@ -1,6 +1,7 @@
 //! The compiler against plain integers, on the reference machine.
 
 mod edges;
+mod folding;
 mod functions;
 mod golden;
 mod hostile;
