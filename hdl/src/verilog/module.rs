@@ -63,7 +63,6 @@ fn write_leaf(
                 entry.bits,
                 entry.signed,
                 &entry.name,
-                None,
             );
         }
     }
@@ -201,6 +200,7 @@ impl<'a> Kernel<'a> {
             }
         }
         paragraph(&mut text, &self.instances(modules));
+        paragraph(&mut text, &self.start());
         text.push_str("endmodule\n");
         Ok(text)
     }
@@ -306,37 +306,48 @@ impl<'a> Kernel<'a> {
             let register = self.flip_flops.iter().find(|r| r.q == id);
             let inside_register = |place: usize| self.flip_flops.iter().any(|r| r.child == place);
             let driven = variables.contains(&id);
-            let (kind, initial) = match &entry.role {
+            let kind = match &entry.role {
                 Role::Input | Role::Output | Role::Constant(_) => continue,
-                Role::Local if driven => ("reg", None),
-                Role::Local if self.read.contains(&id) || self.has_process(id) => ("wire", None),
+                Role::Local if driven => "reg",
+                Role::Local if self.read.contains(&id) || self.has_process(id) => "wire",
                 Role::Local => continue,
                 Role::ChildOutput(_) => match register {
-                    Some(register) => ("reg", Some(register.initial.as_str())),
-                    None if self.read.contains(&id) => ("wire", None),
+                    Some(_) => "reg",
+                    None if self.read.contains(&id) => "wire",
                     None => continue,
                 },
                 Role::ChildInput(_) if self.connected.contains_key(&id) => continue,
                 Role::ChildInput(_) if fed.contains(&id) => continue,
                 Role::ChildInput(place) if inside_register(*place) && !driven => {
                     match self.has_process(id) {
-                        true => ("wire", None),
+                        true => "wire",
                         false => continue,
                     }
                 }
-                Role::ChildInput(_) if driven => ("reg", None),
-                Role::ChildInput(_) => ("wire", None),
+                Role::ChildInput(_) if driven => "reg",
+                Role::ChildInput(_) => "wire",
             };
-            declare(
-                &mut text,
-                kind,
-                entry.bits,
-                entry.signed,
-                &entry.name,
-                initial,
-            );
+            declare(&mut text, kind, entry.bits, entry.signed, &entry.name);
         }
         text
+    }
+
+    /// The registers' start values. They stand behind the processes: an event-driven
+    /// simulator starts the blocks of a module in order, and a process that isn't
+    /// waiting yet when its inputs get their values would leave its outputs unknown.
+    fn start(&self) -> String {
+        let values: String = self
+            .flip_flops
+            .iter()
+            .map(|register| {
+                let name = self.table.name(register.q);
+                format!("        {name} = {};\n", register.initial)
+            })
+            .collect();
+        match values.is_empty() {
+            true => values,
+            false => format!("    initial begin\n{values}    end\n"),
+        }
     }
 
     fn has_process(&self, id: Id) -> bool {
@@ -583,17 +594,9 @@ fn paragraph(text: &mut String, part: &str) {
     text.push('\n');
 }
 
-fn declare(
-    text: &mut String,
-    kind: &str,
-    bits: usize,
-    signed: bool,
-    name: &str,
-    initial: Option<&str>,
-) {
+fn declare(text: &mut String, kind: &str, bits: usize, signed: bool, name: &str) {
     let signed = if signed { "signed " } else { "" };
-    let initial = initial.map_or(String::new(), |value| format!(" = {value}"));
-    let _ = writeln!(text, "    {kind} {signed}{}{name}{initial};", range(bits));
+    let _ = writeln!(text, "    {kind} {signed}{}{name};", range(bits));
 }
 
 fn instantiate(text: &mut String, module: &str, field: &str, ports: Vec<(String, String)>) {

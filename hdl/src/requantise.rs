@@ -1,0 +1,365 @@
+//! Requantises an accumulator to a byte, exactly as
+//! [`requantise`](quern_isa::numerics::requantise) says.
+//!
+//! ```text
+//!  value ─► + ─► [sum] ─► round to ─► [rest: Q bits  ─► digit    ─► whole ──────┐
+//!  bias ────┘             f32         leave per cycle]  multiplier  fraction    │
+//!                                                        ▲           ▼          │
+//!                                        multiplier ─► [ ]        rounding      │
+//!                                                                    ▼          ▼
+//!                                        zero_point ─► [ ] ─► [ ] ─► + ──────── + ─► [ ]
+//!                                                                                     ▼
+//!                                        low, high ─────────────────────────► clamp ─► [code]
+//! ```
+//! `valid` says that another output is there. When `take` answers, `value` and `bias`
+//! have been read in the cycle before, and multiplier, steps, zero point and tag are
+//! read in this cycle; they may change, and `valid` may fall, in the next. A pulse on
+//! `start` in cycle t makes the first `take` come in cycle t+4.
+//!
+//! Throughput: an output with s steps is followed by the next after max(s, 4) cycles.
+//! Latency: `code` and `code_tag` stand, with a pulse on `done`, max(s, 4) + 6 cycles
+//! after `take`, and for one cycle more. Time never depends on data.
+//!
+//! `value`, `bias`: two's complement. `multiplier`: unsigned, `M = 23 + Q` bits.
+//! `steps`: 0 is 16. `zero_point`, `low`, `high`, `code`: offset binary; the bounds
+//! stand as long as `active`.
+
+use crate::{DigitMultiplier, RoundSignificand, Rounding};
+use rust_hdl::prelude::*;
+
+#[derive(LogicBlock)]
+pub struct Requantise<const W: usize, const Q: usize, const M: usize> {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    pub start: Signal<In, Bit>,
+    pub valid: Signal<In, Bit>,
+    pub take: Signal<Out, Bit>,
+    pub value: Signal<In, Bits<W>>,
+    pub bias: Signal<In, Bits<W>>,
+    pub multiplier: Signal<In, Bits<M>>,
+    pub steps: Signal<In, Bits<4>>,
+    pub zero_point: Signal<In, Bits<8>>,
+    /// Comes out beside the code.
+    pub tag: Signal<In, Bit>,
+    pub low: Signal<In, Bits<8>>,
+    pub high: Signal<In, Bits<8>>,
+    pub code: Signal<Out, Bits<8>>,
+    pub code_tag: Signal<Out, Bit>,
+    pub done: Signal<Out, Bit>,
+    /// Outputs are on their way.
+    pub active: Signal<Out, Bit>,
+
+    /// Cycles until the next `take`.
+    countdown: DFF<Bits<4>>,
+    running: DFF<Bit>,
+    /// That many cycles before the first digit.
+    wait_3: DFF<Bit>,
+    wait_2: DFF<Bit>,
+    wait_1: DFF<Bit>,
+    first: DFF<Bit>,
+    sum: DFF<Bits<W>>,
+    round: RoundSignificand<W>,
+    rest: DFF<Bits<W>>,
+    negative: DFF<Bit>,
+    previous: DFF<Bit>,
+    held_multiplier: DFF<Bits<M>>,
+    held_zero_point: DFF<Bits<8>>,
+    held_tag: DFF<Bit>,
+    scale: DigitMultiplier<Q, M>,
+
+    // One, two, ... cycles after the first and the last digit.
+    first_1: DFF<Bit>,
+    first_2: DFF<Bit>,
+    last_1: DFF<Bit>,
+    last_2: DFF<Bit>,
+    last_3: DFF<Bit>,
+    last_4: DFF<Bit>,
+    last_5: DFF<Bit>,
+    last_6: DFF<Bit>,
+    overflow_1: DFF<Bit>,
+    negative_1: DFF<Bit>,
+    zero_point_1: DFF<Bits<8>>,
+    tag_1: DFF<Bit>,
+    tag_5: DFF<Bit>,
+    rounding: Rounding<Q>,
+    up_4: DFF<Bit>,
+    code_5: DFF<Bits<10>>,
+    above_5: DFF<Bit>,
+    below_5: DFF<Bit>,
+    code_6: DFF<Bits<8>>,
+
+    steps_below_4: Signal<Local, Bit>,
+    last: Signal<Local, Bit>,
+    shifted: Signal<Local, Bits<W>>,
+    against_sign: Signal<Local, Bits<W>>,
+    unused: Signal<Local, Bits<W>>,
+    overflow: Signal<Local, Bit>,
+    whole: Signal<Local, Bits<11>>,
+    offset: Signal<Local, Bits<11>>,
+    total: Signal<Local, Bits<11>>,
+    code_byte: Signal<Local, Bits<8>>,
+    is_low: Signal<Local, Bit>,
+    is_high: Signal<Local, Bit>,
+
+    digit_bits: Constant<Bits<W>>,
+    digit_sign: Constant<Bits<W>>,
+    sign_fill: Constant<Bits<W>>,
+}
+
+impl<const W: usize, const Q: usize, const M: usize> Default for Requantise<W, Q, M> {
+    fn default() -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            start: Default::default(),
+            valid: Default::default(),
+            take: Default::default(),
+            value: Default::default(),
+            bias: Default::default(),
+            multiplier: Default::default(),
+            steps: Default::default(),
+            zero_point: Default::default(),
+            tag: Default::default(),
+            low: Default::default(),
+            high: Default::default(),
+            code: Default::default(),
+            code_tag: Default::default(),
+            done: Default::default(),
+            active: Default::default(),
+            countdown: Default::default(),
+            running: Default::default(),
+            wait_3: Default::default(),
+            wait_2: Default::default(),
+            wait_1: Default::default(),
+            first: Default::default(),
+            sum: Default::default(),
+            round: Default::default(),
+            rest: Default::default(),
+            negative: Default::default(),
+            previous: Default::default(),
+            held_multiplier: Default::default(),
+            held_zero_point: Default::default(),
+            held_tag: Default::default(),
+            scale: Default::default(),
+            first_1: Default::default(),
+            first_2: Default::default(),
+            last_1: Default::default(),
+            last_2: Default::default(),
+            last_3: Default::default(),
+            last_4: Default::default(),
+            last_5: Default::default(),
+            last_6: Default::default(),
+            overflow_1: Default::default(),
+            negative_1: Default::default(),
+            zero_point_1: Default::default(),
+            tag_1: Default::default(),
+            tag_5: Default::default(),
+            rounding: Default::default(),
+            up_4: Default::default(),
+            code_5: Default::default(),
+            above_5: Default::default(),
+            below_5: Default::default(),
+            code_6: Default::default(),
+            steps_below_4: Default::default(),
+            last: Default::default(),
+            shifted: Default::default(),
+            against_sign: Default::default(),
+            unused: Default::default(),
+            overflow: Default::default(),
+            whole: Default::default(),
+            offset: Default::default(),
+            total: Default::default(),
+            code_byte: Default::default(),
+            is_low: Default::default(),
+            is_high: Default::default(),
+            digit_bits: Constant::new(bits(Q as u64)),
+            digit_sign: Constant::new(bits(Q as u64 - 1)),
+            sign_fill: Constant::new(bits(((1 << Q) - 1) << (W - Q))),
+        }
+    }
+}
+
+impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, M> {
+    crate::unit!("Requantises accumulators to bytes, one after the other: add the bias, scale, round as f32 does, add the zero point, clamp.");
+
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(
+            self,
+            clock,
+            countdown,
+            running,
+            wait_3,
+            wait_2,
+            wait_1,
+            first,
+            sum,
+            rest,
+            negative,
+            previous,
+            held_multiplier,
+            held_zero_point,
+            held_tag,
+            first_1,
+            first_2,
+            last_1,
+            last_2,
+            last_3,
+            last_4,
+            last_5,
+            last_6,
+            overflow_1,
+            negative_1,
+            zero_point_1,
+            tag_1,
+            tag_5,
+            up_4,
+            code_5,
+            above_5,
+            below_5,
+            code_6
+        );
+        self.scale.clock.next = self.clock.val();
+        self.rounding.clock.next = self.clock.val();
+
+        // Before the first digit: accumulator plus bias, rounded to an f32's bits.
+        self.sum.d.next = self.value.val() + self.bias.val();
+        self.round.value.next = self.sum.q.val();
+
+        // One output after the other. Fewer than 4 steps leave no time to fetch the
+        // next output: there the first digit waits.
+        self.steps_below_4.next = !self.steps.val().get_bits::<2>(2).any();
+        self.take.next = self.valid.val() & (self.countdown.q.val() == 1);
+        self.countdown.d.next = self.countdown.q.val() - 1;
+        self.wait_3.d.next = false;
+        self.wait_2.d.next = self.wait_3.q.val();
+        self.wait_1.d.next = self.wait_2.q.val();
+        self.first.d.next = self.wait_1.q.val();
+        if self.countdown.q.val() == 1 {
+            self.running.d.next = self.valid.val();
+            self.countdown.d.next = self.steps.val();
+            self.first.d.next = self.valid.val();
+            if self.steps_below_4.val() & self.steps.val().any() {
+                self.countdown.d.next = 4.into();
+                self.first.d.next = false;
+                self.wait_3.d.next = self.steps.val() == 1;
+                self.wait_2.d.next = self.steps.val() == 2;
+                self.wait_1.d.next = self.steps.val() == 3;
+            }
+        }
+        self.last.next = self.running.q.val() & (self.countdown.q.val() == 1);
+
+        // The value leaves digit by digit, lowest first, and its sign fills the top.
+        self.shifted.next = self.rest.q.val() >> self.digit_bits.val();
+        self.rest.d.next = self.shifted.val();
+        self.against_sign.next = self.rest.q.val();
+        if self.negative.q.val() {
+            self.rest.d.next = self.shifted.val() | self.sign_fill.val();
+            self.against_sign.next = !self.rest.q.val();
+        }
+        self.previous.d.next = self.rest.q.val().get_bit(self.digit_sign.val().index());
+        if self.wait_3.q.val() | self.wait_2.q.val() | self.wait_1.q.val() {
+            self.rest.d.next = self.rest.q.val();
+            self.previous.d.next = false;
+        }
+        if self.countdown.q.val() == 1 {
+            self.rest.d.next = self.round.rounded.val();
+            self.negative.d.next = self.round.negative.val();
+            self.previous.d.next = false;
+            self.held_multiplier.d.next = self.multiplier.val();
+            self.held_zero_point.d.next = self.zero_point.val();
+            self.held_tag.d.next = self.tag.val();
+        }
+        self.scale.digit.next = bit_cast::<Q, W>(self.rest.q.val());
+        self.scale.previous.next = self.previous.q.val();
+        self.scale.multiplier.next = self.held_multiplier.q.val();
+        self.scale.first.next = self.first.q.val();
+        self.scale.last.next = self.last.val();
+
+        // Above the last digit there must be nothing but its sign.
+        self.unused.next = self.against_sign.val() >> self.digit_sign.val();
+        self.overflow.next = self.unused.val().any();
+        if self.last.val() {
+            self.overflow_1.d.next = self.overflow.val();
+            self.negative_1.d.next = self.negative.q.val();
+            self.zero_point_1.d.next = self.held_zero_point.q.val();
+            self.tag_1.d.next = self.held_tag.q.val();
+        }
+        self.first_1.d.next = self.first.q.val();
+        self.first_2.d.next = self.first_1.q.val();
+        self.last_1.d.next = self.last.val();
+        self.last_2.d.next = self.last_1.q.val();
+        self.last_3.d.next = self.last_2.q.val();
+        self.last_4.d.next = self.last_3.q.val();
+        self.last_5.d.next = self.last_4.q.val();
+        self.last_6.d.next = self.last_5.q.val();
+
+        self.rounding.fraction.next = self.scale.fraction.val();
+        self.rounding.first.next = self.first_2.q.val();
+        self.rounding.whole.next = self.scale.whole.val();
+        if self.last_3.q.val() {
+            self.up_4.d.next = self.rounding.up.val();
+        }
+
+        // whole + zero point + up: the bit below brings in `up` as a carry, so that
+        // one adder is enough.
+        self.whole.next = (bit_cast::<11, 9>(self.scale.whole.val()) << 1) | 1;
+        if self.scale.whole.val().get_bit(8) {
+            self.whole.next = (bit_cast::<11, 9>(self.scale.whole.val()) << 1) | 0x401;
+        }
+        self.offset.next = bit_cast::<11, 8>(self.zero_point_1.q.val()) << 1;
+        if self.up_4.q.val() {
+            self.offset.next = (bit_cast::<11, 8>(self.zero_point_1.q.val()) << 1) | 1;
+        }
+        self.total.next = self.whole.val() + self.offset.val();
+        self.code_5.d.next = self.total.val().get_bits::<10>(1);
+        self.above_5.d.next =
+            (self.scale.out_of_range.val() | self.overflow_1.q.val()) & !self.negative_1.q.val();
+        self.below_5.d.next =
+            (self.scale.out_of_range.val() | self.overflow_1.q.val()) & self.negative_1.q.val();
+        if self.last_4.q.val() {
+            self.tag_5.d.next = self.tag_1.q.val();
+        }
+
+        // Codes from -256 to 511, two's complement, against bounds from 0 to 255.
+        self.code_byte.next = self.code_5.q.val().get_bits::<8>(0);
+        self.is_low.next = self.below_5.q.val()
+            | (!self.above_5.q.val()
+                & (self.code_5.q.val().get_bit(9)
+                    | (!self.code_5.q.val().get_bit(8) & (self.code_byte.val() < self.low.val()))));
+        self.is_high.next = self.above_5.q.val()
+            | (!self.below_5.q.val()
+                & !self.code_5.q.val().get_bit(9)
+                & (self.code_5.q.val().get_bit(8) | (self.code_byte.val() > self.high.val())));
+        self.code_6.d.next = self.code_byte.val();
+        if self.is_high.val() {
+            self.code_6.d.next = self.high.val();
+        }
+        if self.is_low.val() {
+            self.code_6.d.next = self.low.val();
+        }
+        self.code.next = self.code_6.q.val();
+        self.code_tag.next = self.tag_5.q.val();
+        self.done.next = self.last_6.q.val();
+        self.active.next = self.running.q.val()
+            | self.last_1.q.val()
+            | self.last_2.q.val()
+            | self.last_3.q.val()
+            | self.last_4.q.val()
+            | self.last_5.q.val()
+            | self.last_6.q.val();
+
+        if self.start.val() {
+            self.countdown.d.next = 4.into();
+        }
+        if self.reset.val() {
+            self.running.d.next = false;
+            self.last_1.d.next = false;
+            self.last_2.d.next = false;
+            self.last_3.d.next = false;
+            self.last_4.d.next = false;
+            self.last_5.d.next = false;
+            self.last_6.d.next = false;
+        }
+    }
+}
