@@ -10,7 +10,9 @@
 
 use crate::diagnostic::Problem;
 use crate::graph::{Graph, Input};
-use crate::network::{CodeType, InputEdge, InputKind, Layer, Network, OutputEdge, OutputKind};
+use crate::network::{
+    CodeType, InputEdge, InputKind, Layer, LayerKind, Network, OutputEdge, OutputKind,
+};
 use crate::onnx::data_type;
 use crate::operators::{evaluate, Activation, Context, State, Value};
 use std::collections::HashMap;
@@ -139,8 +141,24 @@ fn output(graph: &Graph, context: &Context) -> Result<Option<OutputEdge>, Option
 
 fn network(graph: &Graph, context: Context, kind: InputKind, output: OutputEdge) -> Network {
     let Context {
-        mut layers, notes, ..
+        mut layers,
+        mut notes,
+        ..
     } = context;
+    // It turns int8 tensors into uint8 where it may, but not the model's own input.
+    if let (
+        InputKind::Codes(CodeType::I8),
+        Some(Layer {
+            kind: LayerKind::Dense(_),
+            name,
+            ..
+        }),
+    ) = (kind, layers.first())
+    {
+        notes.push(format!(
+            "`{name}`: on x86 ONNX Runtime computes a dense layer of the model's own int8 input in floating point; codes next to a rounding tie may differ"
+        ));
+    }
     if layers.is_empty() {
         let elements = graph.input.sample.iter().product();
         layers.push(Layer::elementwise(&graph.input.name, elements));
