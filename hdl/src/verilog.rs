@@ -27,6 +27,7 @@
 //! holds them. Modules of one name that differ (by a constant, say) are told apart by
 //! that field.
 
+mod core;
 mod expression;
 mod module;
 mod netlist;
@@ -34,6 +35,7 @@ mod process;
 mod statement;
 mod unit;
 
+pub use core::{core, port_about, ports_markdown, TOP};
 #[doc(hidden)]
 pub use unit::name_unit;
 
@@ -90,6 +92,8 @@ pub enum ExportError {
     Check { top: String, problem: String },
     #[error("`{path}` can't be exported: {problem}")]
     Unit { path: String, problem: String },
+    #[error("there is no core of configuration `{name}`; there are tiny, cu and asic16")]
+    Config { name: String },
     #[error("two different texts are both called module `{module}`; rename one")]
     Conflict { module: String },
 }
@@ -449,22 +453,4 @@ pub fn visit_ports(block: &dyn Block, visit: &mut dyn FnMut(&str, &dyn Atom)) {
             visit,
         },
     );
-}
-
-/// A table of the ports.
-pub fn ports_markdown(ports: &[Port]) -> String {
-    let mut table = String::from("| port | direction | bits |\n|---|---|---|\n");
-    for port in ports {
-        let direction = match port.direction {
-            Direction::Input => "in",
-            Direction::Output => "out",
-        };
-        let signed = if port.signed { ", signed" } else { "" };
-        let _ = writeln!(
-            table,
-            "| `{}` | {direction} | {}{signed} |",
-            port.name, port.bits
-        );
-    }
-    table
 }

@@ -4,3 +4,4 @@
 pub mod cosim;
 pub mod driver;
 pub mod rtl;
+pub mod verilator;

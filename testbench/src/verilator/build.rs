@@ -1,0 +1,221 @@
+//! Builds models, and keeps them.
+
+use quern_hdl::verilog::{self, ExportError, TOP};
+use quern_isa::Config;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use thiserror::Error;
+
+/// Why there is no Verilator machine.
+#[derive(Debug, Error)]
+pub enum VerilatorError {
+    #[error(
+        "`{tool}` is not installed; install what Verilator needs with \
+         `apt-get install verilator g++ make`"
+    )]
+    MissingTool { tool: &'static str },
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    #[error("`{tool}` failed on the Verilog of `{config}`:\n{message}")]
+    Tool {
+        tool: &'static str,
+        config: &'static str,
+        message: String,
+    },
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error(
+        "the model {} can't be loaded: {message}; delete its directory to build it again",
+        path.display()
+    )]
+    Load { path: PathBuf, message: String },
+    #[error(
+        "the memories in `{field}` of the exported core hold {actual} bytes, the configuration \
+         says {expected}"
+    )]
+    Memory {
+        field: String,
+        actual: usize,
+        expected: usize,
+    },
+}
+
+const SHIM: &str = include_str!("shim.cpp");
+
+/// Everything that decides what a model is, beside Verilog, shim and tools.
+const VERILATOR_OPTIONS: &[&str] = &[
+    "--cc",
+    "-O3",
+    "--x-assign",
+    "fast",
+    "--x-initial",
+    "fast",
+    "--noassert",
+    // Lint is a test of its own.
+    "-Wno-lint",
+    "--output-split",
+    "20000",
+    "-CFLAGS",
+    "-fPIC",
+    "--prefix",
+    "Vquern",
+    "--Mdir",
+    "model",
+];
+
+/// The code of a clock cycle is worth the optimiser's time; set-up code is not.
+const MAKE_OPTIONS: &[&str] = &["OPT_FAST=-O3", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"];
+
+/// Objects that `make` builds: the model, and the runtime it uses.
+const OBJECTS: &[&str] = &[
+    "Vquern__ALL.a",
+    "verilated.o",
+    "verilated_dpi.o",
+    "verilated_threads.o",
+];
+
+static BUILDING: Mutex<()> = Mutex::new(());
+
+const LIBRARY: &str = "libquern.so";
+
+/// Whether models can be built here.
+pub fn is_installed() -> bool {
+    version("verilator").is_ok() && version("g++").is_ok() && version("make").is_ok()
+}
+
+/// The library of a configuration's model, built if need be.
+pub fn model(config: &Config) -> Result<PathBuf, VerilatorError> {
+    let verilog = verilog::core(config)?.text;
+    let mut hasher = DefaultHasher::new();
+    (&verilog, SHIM, VERILATOR_OPTIONS, MAKE_OPTIONS, OBJECTS).hash(&mut hasher);
+    (version("verilator")?, version("g++")?, version("make")?).hash(&mut hasher);
+    let models = build_directory().join("verilator");
+    let directory = models.join(format!("{}-{:016x}", config.name, hasher.finish()));
+    let library = directory.join(LIBRARY);
+    // One build at a time in this process: the others will find it done.
+    let _turn = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    if !library.exists() {
+        build(config, &verilog, &models, &directory)?;
+    }
+    Ok(library)
+}
+
+/// Builds in a directory of its own and renames it: whoever is second finds the work
+/// done, and nobody ever sees half a model.
+fn build(
+    config: &Config,
+    verilog: &str,
+    models: &Path,
+    directory: &Path,
+) -> Result<(), VerilatorError> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| VerilatorError::Io { path, source }
+    };
+    std::fs::create_dir_all(models).map_err(at(models))?;
+    let workshop = tempfile::Builder::new()
+        .prefix(&format!(".{}-", config.name))
+        .tempdir_in(models)
+        .map_err(at(models))?;
+    let path = workshop.path();
+    std::fs::write(path.join("quern.v"), verilog).map_err(at(path))?;
+    std::fs::write(path.join("shim.cpp"), SHIM).map_err(at(path))?;
+
+    let run = |tool: &'static str, arguments: &[&str]| run(tool, arguments, path, config);
+    let mut arguments = VERILATOR_OPTIONS.to_vec();
+    arguments.extend(["--top-module", TOP, "quern.v"]);
+    run("verilator", &arguments)?;
+    let jobs = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let jobs = format!("-j{jobs}");
+    let mut arguments = vec!["-C", "model", "-f", "Vquern.mk", &jobs];
+    arguments.extend(MAKE_OPTIONS.iter().chain(OBJECTS));
+    run("make", &arguments)?;
+    let root = run("verilator", &["--getenv", "VERILATOR_ROOT"])?;
+    let root = Path::new(root.trim()).join("include");
+    let includes = [
+        "-Imodel".to_owned(),
+        format!("-I{}", root.display()),
+        format!("-I{}", root.join("vltstd").display()),
+        format!("-DQUERN_STREAM_BYTES={}", config.stream_bytes),
+    ];
+    let mut arguments = vec!["-O3", "-shared", "-fPIC", "-std=c++17"];
+    arguments.extend(includes.iter().map(String::as_str));
+    let objects: Vec<String> = OBJECTS.iter().map(|o| format!("model/{o}")).collect();
+    arguments.extend(["-o", LIBRARY, "shim.cpp"]);
+    arguments.extend(objects.iter().map(String::as_str));
+    arguments.push("-pthread");
+    run("g++", &arguments)?;
+    std::fs::remove_dir_all(path.join("model")).map_err(at(path))?;
+
+    let finished = workshop.keep();
+    match std::fs::rename(&finished, directory) {
+        Ok(()) => Ok(()),
+        Err(_) if directory.join(LIBRARY).exists() => {
+            std::fs::remove_dir_all(&finished).map_err(at(&finished))
+        }
+        Err(source) => {
+            let _ = std::fs::remove_dir_all(&finished);
+            Err(at(directory)(source))
+        }
+    }
+}
+
+fn run(
+    tool: &'static str,
+    arguments: &[&str],
+    directory: &Path,
+    config: &Config,
+) -> Result<String, VerilatorError> {
+    let output = Command::new(tool)
+        .args(arguments)
+        .current_dir(directory)
+        .output()
+        .map_err(|source| spawn_error(tool, source))?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => Err(VerilatorError::Tool {
+            tool,
+            config: config.name,
+            message: last_lines(&output.stderr),
+        }),
+    }
+}
+
+fn version(tool: &'static str) -> Result<String, VerilatorError> {
+    let output = Command::new(tool)
+        .arg("--version")
+        .output()
+        .map_err(|source| spawn_error(tool, source))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn spawn_error(tool: &'static str, source: io::Error) -> VerilatorError {
+    match source.kind() {
+        io::ErrorKind::NotFound => VerilatorError::MissingTool { tool },
+        _ => VerilatorError::Io {
+            path: PathBuf::from(tool),
+            source,
+        },
+    }
+}
+
+/// The end of a tool's complaint: the rest of it is usually about the same thing.
+fn last_lines(bytes: &[u8]) -> String {
+    const LINES: usize = 20;
+    let text = String::from_utf8_lossy(bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
+}
+
+/// `build` of the workspace this was compiled in, or, once that is gone, of the
+/// current directory.
+fn build_directory() -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    match workspace {
+        Some(workspace) if workspace.join("Cargo.toml").exists() => workspace.join("build"),
+        _ => PathBuf::from("build"),
+    }
+}
