@@ -75,7 +75,7 @@ impl<const R: usize, const A: usize> Logic for ActivationBuffer<R, A> {
         for i in 0..R {
             self.lane[i].clock.next = self.clock.val();
             self.lane[i].write_address.next = self.write_address.val();
-            self.lane[i].write_enable.next = self.write_enable.val().get_bits::<1>(i);
+            self.lane[i].write_enable.next = self.write_enable.val().get_bit(i);
             self.lane[i].write_data.next = self.write_data[i].val();
             self.read_data[i].next = self.lane[i].read_data.val();
         }

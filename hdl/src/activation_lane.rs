@@ -18,7 +18,7 @@ pub struct ActivationLane<const A: usize> {
     pub next_address: Signal<Out, Bits<A>>,
     pub read_data: Signal<Out, Bits<8>>,
     pub write_address: Signal<In, Bits<A>>,
-    pub write_enable: Signal<In, Bits<1>>,
+    pub write_enable: Signal<In, Bit>,
     pub write_data: Signal<In, Bits<8>>,
     memory: Memory<1, 8, A>,
     held_address: DFF<Bits<A>>,
@@ -43,7 +43,7 @@ impl<const A: usize> Logic for ActivationLane<A> {
         self.memory.read_address.next = self.held_address.q.val();
         self.read_data.next = self.memory.read_data[0].val();
         self.memory.write_address.next = self.write_address.val();
-        self.memory.write_enable.next = self.write_enable.val();
+        self.memory.write_enable.next = self.write_enable.val().into();
         self.memory.write_data[0].next = self.write_data.val();
     }
 }

@@ -18,10 +18,11 @@
 //! One dot product per cycle, latency R+3 (lane 0 in cycle t, `sum` in
 //! cycle t+R+3). The activation of lane r comes in cycle t+r in byte r of
 //! `activation_0`, and again one and two cycles later in byte r of `activation_1` and
-//! `activation_2`; weight bits and loads the same way (see [`Lane`](crate::Lane)).
+//! `activation_2`. Where bit r of `load_0` is set, `weight` is the weight of lane r;
+//! bit r of `load_1` follows one cycle later, of `load_2` two, and each stage then
+//! takes its bits of that weight (see [`Lane`](crate::Lane)).
 //!
-//! `activation`: unsigned; weights, `sum`: two's complement; bit r of `load_s` loads
-//! stage s of lane r.
+//! `activation`: unsigned; `weight`, `sum`: two's complement.
 //!
 //! Simulated as native arithmetic, built as a [`LaneChain`] (see [`crate::native`]).
 
@@ -35,9 +36,7 @@ pub struct Column<const R: usize, const H: usize> {
     pub activation_0: Signal<In, Bytes<R>>,
     pub activation_1: Signal<In, Bytes<R>>,
     pub activation_2: Signal<In, Bytes<R>>,
-    pub weight_0: Signal<In, Bits<3>>,
-    pub weight_1: Signal<In, Bits<3>>,
-    pub weight_2: Signal<In, Bits<2>>,
+    pub weight: Signal<In, Bits<8>>,
     pub load_0: Signal<In, Bits<R>>,
     pub load_1: Signal<In, Bits<R>>,
     pub load_2: Signal<In, Bits<R>>,
@@ -46,8 +45,11 @@ pub struct Column<const R: usize, const H: usize> {
     parts: Box<LaneChain<R, H>>,
 }
 
-/// The flip-flops of all lanes, named as in `Lane`.
+/// The flip-flops of all lanes, named as in `Lane`, and those around them.
 struct Registers<const R: usize> {
+    /// `weight` one and two cycles ago.
+    weight_1: i32,
+    weight_2: i32,
     held_weight_0: [i32; R],
     held_weight_1: [i32; R],
     held_weight_2: [i32; R],
@@ -71,23 +73,22 @@ impl<const R: usize, const H: usize> Logic for Column<R, H> {
         );
         self.sum.next = bits(sum as LiteralType & ((1 << H) - 1));
 
-        let weight_2 = self.weight_2.val().to_u32() as i32;
         let registers = &mut self.registers;
-        load(
-            &mut registers.held_weight_0,
-            self.load_0.val(),
-            self.weight_0.val().to_u32() as i32,
-        );
-        load(
-            &mut registers.held_weight_1,
-            self.load_1.val(),
-            self.weight_1.val().to_u32() as i32,
-        );
+        let weight_2 = registers.weight_2 >> 6;
         load(
             &mut registers.held_weight_2,
             self.load_2.val(),
             (weight_2 & 1) - (weight_2 & 2),
         );
+        load(
+            &mut registers.held_weight_1,
+            self.load_1.val(),
+            registers.weight_1 >> 3 & 7,
+        );
+        let weight = self.weight.val().to_u32() as i32;
+        load(&mut registers.held_weight_0, self.load_0.val(), weight & 7);
+        registers.weight_2 = registers.weight_1;
+        registers.weight_1 = weight;
     }
 
     fn connect(&mut self) {
@@ -102,8 +103,7 @@ impl<const R: usize, const H: usize> Logic for Column<R, H> {
 native_block!(
     [const R: usize, const H: usize] Column<R, H>,
     ports: [
-        clock, activation_0, activation_1, activation_2, weight_0, weight_1, weight_2, load_0,
-        load_1, load_2, sum
+        clock, activation_0, activation_1, activation_2, weight, load_0, load_1, load_2, sum
     ],
     parts: parts
 );
@@ -165,14 +165,14 @@ impl<const R: usize, const H: usize> Default for Column<R, H> {
             activation_0: Default::default(),
             activation_1: Default::default(),
             activation_2: Default::default(),
-            weight_0: Default::default(),
-            weight_1: Default::default(),
-            weight_2: Default::default(),
+            weight: Default::default(),
             load_0: Default::default(),
             load_1: Default::default(),
             load_2: Default::default(),
             sum: Default::default(),
             registers: Registers {
+                weight_1: 0,
+                weight_2: 0,
                 held_weight_0: [0; R],
                 held_weight_1: [0; R],
                 held_weight_2: [0; R],

@@ -11,13 +11,14 @@ pub struct LaneChain<const R: usize, const H: usize> {
     pub activation_0: Signal<In, Bytes<R>>,
     pub activation_1: Signal<In, Bytes<R>>,
     pub activation_2: Signal<In, Bytes<R>>,
-    pub weight_0: Signal<In, Bits<3>>,
-    pub weight_1: Signal<In, Bits<3>>,
-    pub weight_2: Signal<In, Bits<2>>,
+    pub weight: Signal<In, Bits<8>>,
     pub load_0: Signal<In, Bits<R>>,
     pub load_1: Signal<In, Bits<R>>,
     pub load_2: Signal<In, Bits<R>>,
     pub sum: Signal<Out, Bits<H>>,
+    // Bits 7:3 of the weight for stage 1, bits 7:6 for stage 2.
+    weight_1: DFF<Bits<5>>,
+    weight_2: DFF<Bits<2>>,
     lane: [Lane; R],
     total: ColumnSum<R, H>,
     // Low bits by how many lanes ago they came from.
@@ -36,13 +37,13 @@ impl<const R: usize, const H: usize> Default for LaneChain<R, H> {
             activation_0: Default::default(),
             activation_1: Default::default(),
             activation_2: Default::default(),
-            weight_0: Default::default(),
-            weight_1: Default::default(),
-            weight_2: Default::default(),
+            weight: Default::default(),
             load_0: Default::default(),
             load_1: Default::default(),
             load_2: Default::default(),
             sum: Default::default(),
+            weight_1: Default::default(),
+            weight_2: Default::default(),
             lane: std::array::from_fn(|_| Default::default()),
             total: Default::default(),
             low_0_from_1: Default::default(),
@@ -60,7 +61,10 @@ impl<const R: usize, const H: usize> Logic for LaneChain<R, H> {
 
     #[hdl_gen]
     fn update(&mut self) {
+        dff_setup!(self, clock, weight_1, weight_2);
         self.total.clock.next = self.clock.val();
+        self.weight_1.d.next = self.weight.val().get_bits::<5>(3);
+        self.weight_2.d.next = self.weight_1.q.val().get_bits::<2>(3);
 
         self.low_0_from_1.next = 0.into();
         self.low_1_from_1.next = 0.into();
@@ -76,9 +80,9 @@ impl<const R: usize, const H: usize> Logic for LaneChain<R, H> {
             self.lane[i].activation_0.next = self.activation_0.val().get_bits::<8>(i * 8);
             self.lane[i].activation_1.next = self.activation_1.val().get_bits::<8>(i * 8);
             self.lane[i].activation_2.next = self.activation_2.val().get_bits::<8>(i * 8);
-            self.lane[i].weight_0.next = self.weight_0.val();
-            self.lane[i].weight_1.next = self.weight_1.val();
-            self.lane[i].weight_2.next = self.weight_2.val();
+            self.lane[i].weight_0.next = self.weight.val().get_bits::<3>(0);
+            self.lane[i].weight_1.next = self.weight_1.q.val().get_bits::<3>(0);
+            self.lane[i].weight_2.next = self.weight_2.q.val();
             self.lane[i].load_0.next = self.load_0.val().get_bit(i);
             self.lane[i].load_1.next = self.load_1.val().get_bit(i);
             self.lane[i].load_2.next = self.load_2.val().get_bit(i);

@@ -27,7 +27,7 @@
 //!
 //! `activation`: unsigned; `weight_row`, `sum`: two's complement.
 
-use crate::{Bytes, Column, PackBytes};
+use crate::{Bytes, Column, LoadToken, PackBytes};
 use rust_hdl::prelude::*;
 
 /// Cycles from lane 0 of a word on `activation[0]` to its dot product on `sum`: one
@@ -44,18 +44,13 @@ pub struct MatrixUnit<const R: usize, const C: usize, const H: usize> {
     pub activation: [Signal<In, Bits<8>>; R],
     pub sum: [Signal<Out, Bits<H>>; C],
     column: [Column<R, H>; C],
-    // Shared by all columns: activations and weights as each stage needs them.
+    // Shared by all columns: the activations as each stage needs them, byte r
+    // belonging to the word whose lane r is on its way.
     pack: PackBytes<R>,
     word_0: DFF<Bytes<R>>,
     word_1: DFF<Bytes<R>>,
     word_2: DFF<Bytes<R>>,
-    // Bits 7:3 of the weights for stage 1, bits 7:6 for stage 2.
-    weight_1: [DFF<Bits<5>>; C],
-    weight_2: [DFF<Bits<2>>; C],
-    // The load token: bit r of stage s is `load`, r+s cycles ago.
-    load_0: Signal<Local, Bits<R>>,
-    load_1: DFF<Bits<R>>,
-    load_2: DFF<Bits<R>>,
+    token: LoadToken<R>,
 }
 
 impl<const R: usize, const C: usize, const H: usize> Default for MatrixUnit<R, C, H> {
@@ -71,11 +66,7 @@ impl<const R: usize, const C: usize, const H: usize> Default for MatrixUnit<R, C
             word_0: Default::default(),
             word_1: Default::default(),
             word_2: Default::default(),
-            weight_1: std::array::from_fn(|_| Default::default()),
-            weight_2: std::array::from_fn(|_| Default::default()),
-            load_0: Default::default(),
-            load_1: Default::default(),
-            load_2: Default::default(),
+            token: Default::default(),
         }
     }
 }
@@ -87,11 +78,8 @@ impl<const R: usize, const C: usize, const H: usize> Logic for MatrixUnit<R, C, 
 
     #[hdl_gen]
     fn update(&mut self) {
-        self.load_1.clock.next = self.clock.val();
-        self.load_2.clock.next = self.clock.val();
-        self.load_0.next = (self.load_1.q.val() << 1) | bit_cast::<R, 1>(self.load.val().into());
-        self.load_1.d.next = self.load_0.val();
-        self.load_2.d.next = self.load_1.q.val();
+        self.token.clock.next = self.clock.val();
+        self.token.load.next = self.load.val();
 
         for i in 0..R {
             self.pack.bytes[i].next = self.activation[i].val();
@@ -104,21 +92,14 @@ impl<const R: usize, const C: usize, const H: usize> Logic for MatrixUnit<R, C, 
         self.word_2.d.next = self.word_1.q.val();
 
         for i in 0..C {
-            self.weight_1[i].clock.next = self.clock.val();
-            self.weight_2[i].clock.next = self.clock.val();
-            self.weight_1[i].d.next = self.weight_row[i].val().get_bits::<5>(3);
-            self.weight_2[i].d.next = self.weight_1[i].q.val().get_bits::<2>(3);
-
             self.column[i].clock.next = self.clock.val();
             self.column[i].activation_0.next = self.word_0.q.val();
             self.column[i].activation_1.next = self.word_1.q.val();
             self.column[i].activation_2.next = self.word_2.q.val();
-            self.column[i].weight_0.next = self.weight_row[i].val().get_bits::<3>(0);
-            self.column[i].weight_1.next = self.weight_1[i].q.val().get_bits::<3>(0);
-            self.column[i].weight_2.next = self.weight_2[i].q.val();
-            self.column[i].load_0.next = self.load_0.val();
-            self.column[i].load_1.next = self.load_1.q.val();
-            self.column[i].load_2.next = self.load_2.q.val();
+            self.column[i].weight.next = self.weight_row[i].val();
+            self.column[i].load_0.next = self.token.stage_0.val();
+            self.column[i].load_1.next = self.token.stage_1.val();
+            self.column[i].load_2.next = self.token.stage_2.val();
             self.sum[i].next = self.column[i].sum.val();
         }
     }

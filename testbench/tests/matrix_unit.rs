@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use quern_hdl::matrix_unit::latency;
-use quern_hdl::{Bytes, Column, ColumnSum, LaneChain, MatrixUnit};
+use quern_hdl::{Bytes, Column, ColumnSum, LaneChain, LoadToken, LoadTokenRegisters, MatrixUnit};
 use quern_testbench::cosim::Recorder;
 use rust_hdl::prelude::*;
 
@@ -98,9 +98,7 @@ macro_rules! drive {
         $unit.activation_0.next = Bytes($cycle.0[0]);
         $unit.activation_1.next = Bytes($cycle.0[1]);
         $unit.activation_2.next = Bytes($cycle.0[2]);
-        $unit.weight_0.next = bits($cycle.1 as u64 & 7);
-        $unit.weight_1.next = bits($cycle.1 as u64 >> 3 & 7);
-        $unit.weight_2.next = bits($cycle.1 as u64 >> 6);
+        $unit.weight.next = bits($cycle.1 as u64);
         $unit.load_0.next = bits($cycle.2[0] as u64);
         $unit.load_1.next = bits($cycle.2[1] as u64);
         $unit.load_2.next = bits($cycle.2[2] as u64);
@@ -131,12 +129,37 @@ proptest! {
             native.cycle();
             for clock in [false, true] {
                 parts.clock.next = clock.into();
-                assert!(simulate(&mut parts, 100), "the parts do not settle");
+                settle(&mut parts);
             }
             prop_assert_eq!(native.sum.val(), parts.sum.val());
         }
         native.replay().unwrap();
     }
+}
+
+#[test]
+fn native_load_token_equals_its_parts() {
+    let mut native = Recorder::clocked(LoadToken::<8>::default(), |unit| &mut unit.clock);
+    let mut parts = LoadTokenRegisters::<8>::default();
+    parts.connect_all();
+    // All patterns of R+1 neighbours.
+    for cycle in 0..9 << 9 {
+        let (pattern, bit) = (cycle / 9, cycle % 9);
+        let load = pattern >> bit & 1 != 0;
+        native.load.next = load;
+        parts.load.next = load;
+        native.settle();
+        parts.clock.next = false.into();
+        settle(&mut parts);
+        assert_eq!(native.stage_0.val(), parts.stage_0.val(), "cycle {cycle}");
+        native.cycle();
+        parts.clock.next = true.into();
+        settle(&mut parts);
+        assert_eq!(native.stage_0.val(), parts.stage_0.val(), "cycle {cycle}");
+        assert_eq!(native.stage_1.val(), parts.stage_1.val(), "cycle {cycle}");
+        assert_eq!(native.stage_2.val(), parts.stage_2.val(), "cycle {cycle}");
+    }
+    native.replay().unwrap();
 }
 
 /// One tile and the words that meet it.
@@ -218,6 +241,10 @@ fn run<const R: usize, const C: usize, const H: usize>(
         unit.cycle();
     }
     unit
+}
+
+fn settle(block: &mut impl Block) {
+    assert!(simulate(block, 100), "the block does not settle");
 }
 
 fn dot_products(word: &[u8], tile: &[Vec<i8>]) -> Vec<i32> {
