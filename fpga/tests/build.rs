@@ -1,0 +1,95 @@
+//! The build as a user gets it: one whole image of the released configuration, and
+//! the errors that end it early.
+
+use quern_fpga::flow::{self, BuildOptions, Step, BITSTREAM};
+use quern_fpga::{BuildError, BuildReport};
+use quern_isa::{ASIC16, CU, TINY};
+use std::fs;
+
+fn ignore(_: Step) {}
+
+/// Takes a few minutes: place and route of an FPGA that is nearly full.
+#[test]
+fn the_released_configuration_becomes_an_image_that_meets_its_clock() {
+    let folder = tempfile::tempdir().unwrap();
+    let out_dir = folder.path().join("build/fpga/cu");
+    fs::create_dir_all(&out_dir).unwrap();
+    fs::write(out_dir.join("stale"), "from an earlier build").unwrap();
+
+    let mut steps = Vec::new();
+    let options = BuildOptions::new(&out_dir);
+    let report = flow::build(&CU, &options, &mut |step| steps.push(step)).unwrap();
+
+    println!("{}", serde_json::to_string_pretty(&report).unwrap());
+    assert_eq!(
+        (steps[0], steps[steps.len() - 1]),
+        (Step::Export, Step::Pack)
+    );
+    image_is_complete(&report);
+    assert!(report.fmax_mhz >= report.clock_mhz, "{report:?}");
+    assert!((0.98..1.02).contains(&(report.baud / 1e6)), "{report:?}");
+    assert!(report.lcs <= report.lcs_total && report.lcs_total == 7680);
+    assert!(report.brams <= report.brams_total && report.brams_total == 32);
+    assert_eq!(report.macs_per_cycle, 48);
+    assert!(report.lut4_per_multiplier <= 85, "{report:?}");
+    // The folder was replaced, and nothing else is left beside it.
+    assert!(!out_dir.join("stale").exists());
+    assert_eq!(fs::read_dir(out_dir.parent().unwrap()).unwrap().count(), 1);
+}
+
+fn image_is_complete(report: &BuildReport) {
+    // What an iCE40 HX8K is configured with.
+    assert_eq!(fs::metadata(&report.bitstream).unwrap().len(), 135_100);
+    assert_eq!(report.bitstream_bytes, 135_100);
+    assert_eq!(report.bitstream.file_name().unwrap(), BITSTREAM);
+    let folder = report.bitstream.parent().unwrap();
+    let text = fs::read_to_string(folder.join("report.json")).unwrap();
+    let written: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(written["lcs"], report.lcs);
+    for file in [
+        "design.v",
+        "mapping.v",
+        "board.pcf",
+        "netlist.json",
+        "quern.asc",
+    ] {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+}
+
+#[test]
+fn a_configuration_without_board_is_refused_by_name_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = BuildOptions::new(folder.path().join("out"));
+    for config in [TINY, ASIC16] {
+        let error = flow::build(&config, &options, &mut ignore).unwrap_err();
+        assert!(matches!(error, BuildError::NoBoard { .. }), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(config.name) && text.contains("--config cu"),
+            "{text}"
+        );
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn options_that_can_not_be_met_are_refused_before_the_tools_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let out_dir = folder.path().join("out");
+    let no_seed = BuildOptions {
+        seeds: Vec::new(),
+        ..BuildOptions::new(&out_dir)
+    };
+    let error = flow::build(&CU, &no_seed, &mut ignore).unwrap_err();
+    assert!(matches!(error, BuildError::NoSeed), "{error}");
+    for clock_hz in [1_000_000, 300_000_000] {
+        let options = BuildOptions {
+            clock_hz: Some(clock_hz),
+            ..BuildOptions::new(&out_dir)
+        };
+        let error = flow::build(&CU, &options, &mut ignore).unwrap_err();
+        assert!(matches!(error, BuildError::NoClock { .. }), "{error}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
