@@ -1,1 +1,26 @@
-fn main() {}
+//! The `quern` command: reads arguments and files, calls the libraries, prints.
+
+mod arguments;
+mod commands;
+mod evaluate;
+mod files;
+mod npy;
+mod progress;
+mod table;
+mod target;
+
+use arguments::{Arguments, Command, Demo, Fpga};
+use clap::Parser;
+use miette::Result;
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        None => commands::demo::run(&Demo::default()),
+        Some(Command::Demo(arguments)) => commands::demo::run(&arguments),
+        Some(Command::Run(arguments)) => commands::run::run(&arguments),
+        Some(Command::Compile(arguments)) => commands::compile::run(&arguments),
+        Some(Command::Verilog(arguments)) => commands::verilog::run(&arguments),
+        Some(Command::Fpga(Fpga::Build(arguments))) => commands::fpga::build(&arguments),
+        Some(Command::Bench(arguments)) => commands::bench::run(&arguments),
+    }
+}

@@ -1,0 +1,208 @@
+//! What the command line accepts. The texts here are the command's manual.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use quern_isa::{Config, CONFIGS};
+use std::path::PathBuf;
+
+#[derive(Parser)]
+#[command(
+    name = "quern",
+    version,
+    about = "An open int8 inference accelerator: ONNX in, the same bits out of every machine",
+    long_about = "An open int8 inference accelerator, described in RustHDL.\n\n\
+        A quantised ONNX model becomes a program; the program runs on the reference machine, on \
+        the RTL in RustHDL's simulator and on the exported Verilog under Verilator, and all of \
+        them give ONNX Runtime's integers. Without a command, `quern` shows all of that on a \
+        classifier of handwritten digits.",
+    after_help = "Figures and tables go to standard output, progress and remarks to standard error."
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Digits from ONNX file to RTL, with every machine compared (the default)
+    Demo(Demo),
+    /// Run a model on inputs from a .npy file
+    #[command(
+        after_help = "Example:\n  quern run models/digits-mlp.onnx --input models/digits-x.npy \
+        --labels models/digits-y.npy --on rtl --limit 20"
+    )]
+    Run(Run),
+    /// Compile a model to a program
+    #[command(
+        after_help = "Example:\n  quern compile models/digits-mlp.onnx --config tiny --listing"
+    )]
+    Compile(Compile),
+    /// Export the accelerator as Verilog
+    Verilog(Verilog),
+    /// Build for the Alchitry Cu board
+    #[command(subcommand)]
+    Fpga(Fpga),
+    /// Measure how fast the machines simulate on this computer
+    Bench(Bench),
+}
+
+#[derive(Args)]
+pub struct Demo {
+    /// Configuration to show
+    #[arg(long, default_value = "cu", value_parser = config)]
+    pub config: Config,
+    /// Images to run on the RTL
+    #[arg(long, default_value_t = 20, value_parser = positive)]
+    pub limit: usize,
+    /// Folder for the program, its listing and the Verilog
+    #[arg(short, long, value_name = "DIR", default_value = "build/demo")]
+    pub output: PathBuf,
+}
+
+impl Default for Demo {
+    fn default() -> Demo {
+        Demo {
+            config: quern_isa::CU,
+            limit: 20,
+            output: "build/demo".into(),
+        }
+    }
+}
+
+#[derive(Args)]
+pub struct Run {
+    /// Quantised model
+    #[arg(value_name = "MODEL.onnx")]
+    pub model: PathBuf,
+    /// Samples along the first axis, of the model's input type and shape
+    #[arg(long, value_name = "X.npy")]
+    pub input: PathBuf,
+    /// Expected classes, one integer a sample: reports the accuracy
+    #[arg(long, value_name = "Y.npy")]
+    pub labels: Option<PathBuf>,
+    /// Where the model's output goes, as ONNX Runtime would return it
+    #[arg(long, value_name = "OUT.npy")]
+    pub output: Option<PathBuf>,
+    /// Machine to run on
+    #[arg(long, value_name = "MACHINE", default_value = "reference")]
+    pub on: Target,
+    #[command(flatten)]
+    pub compilation: Compilation,
+    /// Run only the first N samples
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub limit: Option<usize>,
+    /// Write the waveforms of the first program run (with `--on rtl`)
+    #[arg(long, value_name = "FILE")]
+    pub vcd: Option<PathBuf>,
+    /// Write every instruction and memory write (with `--on reference`)
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Compile {
+    /// Quantised model
+    #[arg(value_name = "MODEL.onnx")]
+    pub model: PathBuf,
+    #[command(flatten)]
+    pub compilation: Compilation,
+    /// Where the program goes; nothing is written without it
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Print the program readably
+    #[arg(long, conflicts_with = "json")]
+    pub listing: bool,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Compilation {
+    /// Configuration: tiny, cu or asic16
+    #[arg(long, value_name = "NAME", default_value = "cu", value_parser = config)]
+    pub config: Config,
+    /// Samples a program takes at once; by default as many as fit on chip, up to 16
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub batch: Option<usize>,
+}
+
+#[derive(Args)]
+pub struct Verilog {
+    /// Configuration: tiny, cu or asic16
+    #[arg(long, value_name = "NAME", default_value = "cu", value_parser = config)]
+    pub config: Config,
+    /// Folder for the Verilog, the file list and the port documentation
+    /// [default: build/verilog/NAME]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Fpga {
+    /// Synthesise, place, route and pack an image
+    Build(FpgaBuild),
+}
+
+#[derive(Args)]
+pub struct FpgaBuild {
+    /// Configuration: only cu has a board
+    #[arg(long, value_name = "NAME", default_value = "cu", value_parser = config)]
+    pub config: Config,
+    /// Folder for the image and the tools' reports [default: build/fpga/NAME]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Bench {
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// The executable meaning of the instruction set
+    Reference,
+    /// The hardware description in RustHDL's simulator
+    Rtl,
+    /// The exported Verilog, compiled by Verilator
+    Verilator,
+}
+
+impl Target {
+    pub fn name(self) -> &'static str {
+        match self {
+            Target::Reference => "reference",
+            Target::Rtl => "rtl",
+            Target::Verilator => "verilator",
+        }
+    }
+}
+
+fn config(name: &str) -> Result<Config, String> {
+    Config::by_name(name).ok_or_else(|| {
+        let names: Vec<&str> = CONFIGS.iter().map(|config| config.name).collect();
+        format!(
+            "there is no such configuration; there are {}",
+            names.join(", ")
+        )
+    })
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("it must be at least 1".into()),
+        Ok(value) => Ok(value),
+        Err(error) => Err(format!("{error}")),
+    }
+}

@@ -1,0 +1,202 @@
+//! `quern bench`: how fast the machines simulate on this computer.
+
+use crate::arguments::{Bench, Target};
+use crate::commands::demo;
+use crate::progress::Spinner;
+use crate::target;
+use crate::{files, table};
+use miette::{IntoDiagnostic, Result};
+use quern_compiler::{compile, Options};
+use quern_isa::{
+    Config, Instruction, Machine, Matrix, Program, Reference, Region, Segment, Space, ASIC16,
+    CONFIGS, ISA_VERSION,
+};
+use serde::Serialize;
+use std::time::{Duration, Instant};
+
+/// Long enough for a stable figure, short enough to wait for.
+const MEASURE: Duration = Duration::from_secs(2);
+
+/// Each figure is the median of so many measurements.
+const MEASUREMENTS: usize = 3;
+
+#[derive(Serialize)]
+struct Figures {
+    /// Multiply-accumulates per second on one core.
+    reference: Vec<ReferenceFigure>,
+    simulation: Vec<SimulationFigure>,
+}
+
+#[derive(Serialize)]
+struct ReferenceFigure {
+    layer: String,
+    macs_per_second: f64,
+}
+
+#[derive(Serialize)]
+struct SimulationFigure {
+    simulator: &'static str,
+    config: &'static str,
+    cycles_per_second: f64,
+}
+
+pub fn run(arguments: &Bench) -> Result<()> {
+    let spinner = Spinner::new("reference");
+    let reference = [256, 512, 1024]
+        .into_iter()
+        .map(reference_figure)
+        .collect::<Result<_>>()?;
+    let mut simulation = Vec::new();
+    let mut skipped = None;
+    for target in [Target::Rtl, Target::Verilator] {
+        for config in CONFIGS {
+            spinner.message(format!("{} of {}", target.name(), config.name));
+            match simulation_figure(target, config) {
+                Ok(figure) => simulation.push(figure),
+                // Only Verilator may be missing; the RTL needs nothing.
+                Err(error) if target == Target::Verilator => skipped = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    drop(spinner);
+    let figures = Figures {
+        reference,
+        simulation,
+    };
+    if arguments.json {
+        return files::print_json(&figures);
+    }
+    print(&figures);
+    if let Some(error) = skipped {
+        eprintln!("Verilator was left out: {error}");
+    }
+    Ok(())
+}
+
+fn print(figures: &Figures) {
+    println!("Reference machine, one core");
+    let rows: Vec<_> = figures
+        .reference
+        .iter()
+        .map(|figure| {
+            let rate = figure.macs_per_second / 1e6;
+            (figure.layer.clone(), format!("{rate:.0} M MAC/s"))
+        })
+        .collect();
+    table::print(&rows);
+    println!("\nSimulated clock cycles");
+    let rows: Vec<_> = figures
+        .simulation
+        .iter()
+        .map(|figure| {
+            let rate = table::thousands(figure.cycles_per_second as u64);
+            (
+                format!("{} {}", figure.simulator, figure.config),
+                format!("{rate} cycles/s"),
+            )
+        })
+        .collect();
+    table::print(&rows);
+}
+
+/// The median of repeated measurements of work per second.
+fn rate(mut work: impl FnMut() -> Result<u64>) -> Result<f64> {
+    let mut rates = (0..MEASUREMENTS)
+        .map(|_| {
+            let (started, mut done) = (Instant::now(), 0);
+            while started.elapsed() < MEASURE / MEASUREMENTS as u32 {
+                done += work()?;
+            }
+            Ok(done as f64 / started.elapsed().as_secs_f64())
+        })
+        .collect::<Result<Vec<f64>>>()?;
+    rates.sort_by(f64::total_cmp);
+    Ok(rates[MEASUREMENTS / 2])
+}
+
+/// A square dense layer of `size` channels with one sample: whole program, weight
+/// loading included.
+fn reference_figure(size: usize) -> Result<ReferenceFigure> {
+    let program = dense_program(&ASIC16, size);
+    let mut machine = Reference::new(ASIC16);
+    let macs = (size * size) as u64;
+    let macs_per_second = rate(|| {
+        machine.run(&program, &mut []).into_diagnostic()?;
+        Ok(macs)
+    })?;
+    Ok(ReferenceFigure {
+        layer: format!("{size} × {size}"),
+        macs_per_second,
+    })
+}
+
+/// Loads the weights of each column tile and multiplies.
+fn dense_program(config: &Config, size: usize) -> Program {
+    let mut bytes = Vec::new();
+    let begin = Instruction::Begin {
+        version: ISA_VERSION,
+        fingerprint: config.fingerprint(),
+    };
+    bytes.extend(begin.encode());
+    let tiles = size.div_ceil(config.lanes);
+    let rows = tiles * config.lanes;
+    for _ in 0..size.div_ceil(config.columns) {
+        let load = Instruction::Load {
+            space: Space::Weights,
+            address: 0,
+            count: rows as u16,
+        };
+        bytes.extend(load.encode());
+        let padded = config.word_beats(Space::Weights) * config.stream_bytes;
+        bytes.extend((0..rows * padded).map(|i| (i * 37) as u8));
+        let matrix = Instruction::Matrix(Matrix {
+            accumulate: false,
+            weight: 0,
+            activation: 0,
+            accumulator: 0,
+            positions: 1,
+            tiles: tiles as u16,
+            position_stride: 0,
+            tile_stride: 1,
+        });
+        bytes.extend(matrix.encode());
+    }
+    bytes.extend(Instruction::Halt.encode());
+    Program {
+        config: *config,
+        host_bytes: 0,
+        input: Region::default(),
+        output: Region::default(),
+        segments: vec![Segment::Send(bytes)],
+    }
+}
+
+/// The digit classifier, one image after another.
+fn simulation_figure(target: Target, config: Config) -> Result<SimulationFigure> {
+    let compiled = compile(
+        demo::MODEL,
+        &config,
+        &Options {
+            batch: Some(1),
+            ..Options::default()
+        },
+    )?;
+    let mut machine = target::machine(target, config, None)?;
+    let mut host = vec![128; compiled.program.host_bytes as usize];
+    let cycles_per_second = rate(|| {
+        let run = machine
+            .run(&compiled.program, &mut host)
+            .into_diagnostic()?;
+        Ok(run.counters.cycles as u64)
+    })?;
+    Ok(SimulationFigure {
+        simulator: match target {
+            Target::Rtl => "RustHDL",
+            Target::Verilator => "Verilator",
+            Target::Reference => "reference",
+        },
+        config: config.name,
+        cycles_per_second,
+    })
+}

@@ -1,0 +1,86 @@
+//! `quern compile`: from ONNX to a program.
+
+use crate::arguments::Compile;
+use crate::commands::run::model_name;
+use crate::{files, table};
+use miette::Result;
+use quern_compiler::{compile, Options, Report};
+use serde::Serialize;
+use std::path::PathBuf;
+
+#[derive(Serialize)]
+struct CompileReport<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    program_bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<&'a PathBuf>,
+}
+
+pub fn run(arguments: &Compile) -> Result<()> {
+    let model = files::read(&arguments.model)?;
+    let options = Options {
+        batch: arguments.compilation.batch,
+        name: Some(model_name(&arguments.model)),
+    };
+    let compiled = compile(&model, &arguments.compilation.config, &options)?;
+    let program = compiled.program.to_bytes();
+    if let Some(path) = &arguments.output {
+        files::write(path, &program)?;
+    }
+    if arguments.json {
+        return files::print_json(&CompileReport {
+            report: &compiled.report,
+            program_bytes: program.len(),
+            output: arguments.output.as_ref(),
+        });
+    }
+    if arguments.listing {
+        print!("{}", compiled.listing());
+        return Ok(());
+    }
+    print(&compiled.report, program.len());
+    match &arguments.output {
+        Some(path) => println!("  program written to {}", path.display()),
+        None => eprintln!("nothing written: add `-o FILE` for the program, `--listing` to read it"),
+    }
+    Ok(())
+}
+
+fn print(report: &Report, program_bytes: usize) {
+    println!(
+        "{} for {}, {} samples at a time",
+        report.model, report.config, report.batch
+    );
+    let rows: Vec<_> = report
+        .layers
+        .iter()
+        .map(|layer| {
+            let text = format!(
+                "{} → {}, {} × {} tiles, {} MACs, {} bytes in, {} out",
+                layer.inputs,
+                layer.outputs,
+                layer.tiles[0],
+                layer.tiles[1],
+                table::thousands(layer.macs),
+                table::thousands(layer.bytes_in as u64),
+                table::thousands(layer.bytes_out as u64),
+            );
+            (layer.name.clone(), text)
+        })
+        .collect();
+    table::print(&rows);
+    let rows: Vec<_> = [(
+        "program".to_string(),
+        format!("{} bytes", table::thousands(program_bytes as u64)),
+    )]
+    .into_iter()
+    .chain(
+        report
+            .notes
+            .iter()
+            .map(|note| ("note".to_string(), note.clone())),
+    )
+    .collect();
+    table::print(&rows);
+}

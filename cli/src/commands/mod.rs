@@ -1,0 +1,8 @@
+//! One file per command.
+
+pub mod bench;
+pub mod compile;
+pub mod demo;
+pub mod fpga;
+pub mod run;
+pub mod verilog;
