@@ -5,8 +5,8 @@
 //!       board.pcf ──────────────────────────────────────────────┘            │
 //!                                                        quern.bin ◄─icepack─┘
 //! ```
-//! Everything is made in a temporary folder beside the output folder, which is
-//! replaced only when the image is complete.
+//! Everything is made in a temporary folder beside the output folder, and moved there
+//! when the image is complete.
 //!
 //! **Clock.** The board's 100 MHz, if a placement meets it. Otherwise the image is
 //! built again with the PLL, for the fastest clock the best placement would have met;
@@ -22,6 +22,7 @@ use crate::tool::{ToolError, ICEPACK, NEXTPNR, TOOLS};
 use crate::top;
 use crate::Pll;
 use quern_isa::{Config, CU};
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -51,7 +52,7 @@ pub const BITSTREAM: &str = "quern.bin";
 
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
-    /// Replaced as a whole when the build succeeds.
+    /// Where the files go when the build has succeeded.
     pub out_dir: PathBuf,
     /// Placements to try, in this order.
     pub seeds: Vec<u32>,
@@ -93,7 +94,7 @@ pub fn build(
     let mut build = Build {
         config,
         options,
-        folder: &folder.path(),
+        folder: folder.path(),
         attempts: Vec::new(),
         synthesis_time: Duration::ZERO,
         place_time: Duration::ZERO,
@@ -101,7 +102,7 @@ pub fn build(
     };
     let image = build.image()?;
     let report = build.report(image)?;
-    folder.replace(&options.out_dir)?;
+    folder.move_to(&options.out_dir)?;
     Ok(report)
 }
 
@@ -277,7 +278,6 @@ impl Build<'_> {
         let begin = Instant::now();
         let device = format!("--{}", pins::DEVICE);
         let goal = format!("{:.3}", clock_mhz * GOAL);
-        let log = format!("nextpnr-{seed}.log");
         #[rustfmt::skip]
         let arguments = [
             device.as_str(),
@@ -293,7 +293,12 @@ impl Build<'_> {
             // The goal is above the clock; the build compares Fmax itself.
             "--timing-allow-fail",
         ];
-        let outcome = NEXTPNR.run(&arguments, self.folder, &log, "placing and routing");
+        let outcome = NEXTPNR.run(
+            &arguments,
+            self.folder,
+            "nextpnr.log",
+            "placing and routing",
+        );
         self.place_time += begin.elapsed();
         outcome?;
         Placed::parse(&self.read("timing.json")?).ok_or_else(|| BuildError::Format {
@@ -367,45 +372,44 @@ pub fn lut4_per_multiplier() -> Result<usize, BuildError> {
     Ok(cells.lut4s())
 }
 
-/// A folder that becomes the output folder, or vanishes.
+/// A temporary folder whose files become those of the output folder, or vanish.
 struct WorkFolder {
-    holder: TempDir,
+    folder: TempDir,
 }
 
 impl WorkFolder {
-    /// On the same file system, so that it can be renamed.
+    /// On the same file system, so that files can be renamed.
     fn beside(out_dir: &Path) -> Result<WorkFolder, BuildError> {
         let parent = match out_dir.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
         fs::create_dir_all(parent).map_err(BuildError::io("creating", parent))?;
-        let holder = tempfile::Builder::new()
+        let folder = tempfile::Builder::new()
             .prefix(".quern-fpga-")
             .tempdir_in(parent)
             .map_err(BuildError::io("creating a folder in", parent))?;
-        let folder = WorkFolder { holder };
-        fs::create_dir(folder.path()).map_err(BuildError::io("creating", &folder.path()))?;
-        Ok(folder)
+        Ok(WorkFolder { folder })
     }
 
-    fn path(&self) -> PathBuf {
-        self.holder.path().join("image")
+    fn path(&self) -> &Path {
+        self.folder.path()
     }
 
-    fn replace(self, out_dir: &Path) -> Result<(), BuildError> {
-        let previous = self.holder.path().join("previous");
-        let replaced = match fs::rename(out_dir, &previous) {
-            Ok(()) => true,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => return Err(BuildError::io("replacing", out_dir)(error)),
-        };
-        fs::rename(self.path(), out_dir).map_err(|error| {
-            if replaced {
-                // Best effort: the first error is the one to report.
-                let _ = fs::rename(&previous, out_dir);
-            }
-            BuildError::io("writing", out_dir)(error)
-        })
+    /// Moves all files; other files of the output folder stay. The image is the last
+    /// one: an image is never older than what describes it.
+    fn move_to(self, out_dir: &Path) -> Result<(), BuildError> {
+        fs::create_dir_all(out_dir).map_err(BuildError::io("creating", out_dir))?;
+        let entries = fs::read_dir(self.path()).map_err(BuildError::io("reading", self.path()))?;
+        let mut names: Vec<OsString> = entries
+            .map(|entry| entry.map(|entry| entry.file_name()))
+            .collect::<io::Result<_>>()
+            .map_err(BuildError::io("reading", self.path()))?;
+        names.sort_by_key(|name| name == BITSTREAM);
+        for name in names {
+            let file = out_dir.join(&name);
+            fs::rename(self.path().join(&name), &file).map_err(BuildError::io("writing", &file))?;
+        }
+        Ok(())
     }
 }

@@ -1,5 +1,21 @@
 //! Quern on the Alchitry Cu: the top level around the core, its pins, the
 //! technology mapping, and the build from RustHDL to a bitstream.
+//!
+//! ```text
+//!  pins ─► top ─► board_core ─┬─► serial_link ─► uart_receiver, byte_fifo, uart_transmitter,
+//!          (PLL)              │                  reset_generator, status_leds
+//!                             └─► quern_hdl::Cu
+//!
+//!  flow: export ─► synthesis (mapping) ─► place and route ─► bitstream, report
+//! ```
+//! The board's FPGA is an iCE40 HX8K: 7,680 logic cells, 32 block RAMs of 4 kbit, no
+//! multipliers. [`mapping`] says how 48 of them fit nevertheless.
+//!
+//! **Using the image.** `iceprog build/fpga/cu/quern.bin` writes it to the board's
+//! flash. The second serial port of the board's USB chip then carries the two byte
+//! streams of a program at 1 Mbaud, 8N1, without flow control: 511 bytes wait for a
+//! busy core ([`SerialLink`]). [`StatusLeds`] says what the LEDs mean; the button
+//! resets.
 
 mod board_core;
 mod byte_fifo;

@@ -14,7 +14,8 @@ fn the_released_configuration_becomes_an_image_that_meets_its_clock() {
     let folder = tempfile::tempdir().unwrap();
     let out_dir = folder.path().join("build/fpga/cu");
     fs::create_dir_all(&out_dir).unwrap();
-    fs::write(out_dir.join("stale"), "from an earlier build").unwrap();
+    fs::write(out_dir.join(BITSTREAM), "an older image").unwrap();
+    fs::write(out_dir.join("notes"), "the user's own").unwrap();
 
     let mut steps = Vec::new();
     let options = BuildOptions::new(&out_dir);
@@ -32,8 +33,8 @@ fn the_released_configuration_becomes_an_image_that_meets_its_clock() {
     assert!(report.brams <= report.brams_total && report.brams_total == 32);
     assert_eq!(report.macs_per_cycle, 48);
     assert!(report.lut4_per_multiplier <= 85, "{report:?}");
-    // The folder was replaced, and nothing else is left beside it.
-    assert!(!out_dir.join("stale").exists());
+    // The user's files stay, and nothing else is left beside the folder.
+    assert!(out_dir.join("notes").is_file());
     assert_eq!(fs::read_dir(out_dir.parent().unwrap()).unwrap().count(), 1);
 }
 

@@ -94,19 +94,25 @@ endmodule
 
 #[test]
 fn every_mapped_stage_is_right_for_all_operands() {
-    for stage in &STAGES {
-        for x_is_zero in [false, true] {
-            let folder = tempfile::tempdir().unwrap();
-            let file = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
-            file("mapping.v", &mapping::techmap()).unwrap();
-            file("testbench.v", &stage_testbench(stage, x_is_zero)).unwrap();
-            let printed = simulate(folder.path(), &["mapping.v", "testbench.v"]);
-            let x_values = if x_is_zero { 1 } else { 256 };
-            let vectors = (x_values * 256) << stage.rows;
-            let golden = format!("compared {vectors} errors 0\n");
-            assert_eq!(printed, golden, "{stage:?}, x is zero: {x_is_zero}");
+    std::thread::scope(|scope| {
+        for stage in &STAGES {
+            for x_is_zero in [false, true] {
+                scope.spawn(move || simulate_stage(stage, x_is_zero));
+            }
         }
-    }
+    });
+}
+
+fn simulate_stage(stage: &Stage, x_is_zero: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
+    file("mapping.v", &mapping::techmap()).unwrap();
+    file("testbench.v", &stage_testbench(stage, x_is_zero)).unwrap();
+    let printed = simulate(folder.path(), &["mapping.v", "testbench.v"]);
+    let x_values = if x_is_zero { 1 } else { 256 };
+    let vectors = (x_values * 256) << stage.rows;
+    let golden = format!("compared {vectors} errors 0\n");
+    assert_eq!(printed, golden, "{stage:?}, x is zero: {x_is_zero}");
 }
 
 /// Streams all activations through the mapped multiplier, for every weight.
