@@ -3,6 +3,7 @@
 mod accumulators;
 mod activation_buffer;
 mod activation_lane;
+mod activation_unit;
 mod bytes;
 mod column;
 mod column_sum;
@@ -41,6 +42,7 @@ mod stream_unpack;
 pub use accumulators::Accumulators;
 pub use activation_buffer::ActivationBuffer;
 pub use activation_lane::ActivationLane;
+pub use activation_unit::ActivationUnit;
 pub use bytes::{Bytes, PackBytes};
 pub use column::Column;
 pub use column_sum::ColumnSum;

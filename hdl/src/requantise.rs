@@ -18,7 +18,7 @@
 //!
 //! Throughput: an output with s steps is followed by the next after max(s, 4) cycles.
 //! Latency: `code` and `code_tag` stand, with a pulse on `done`, max(s, 4) + 6 cycles
-//! after `take`, and for one cycle more. Time never depends on data.
+//! after `take`, and for two cycles more. Time never depends on data.
 //!
 //! `value`, `bias`: two's complement. `multiplier`: unsigned, `M = 23 + Q` bits.
 //! `steps`: 0 is 16. `zero_point`, `low`, `high`, `code`: offset binary; the bounds
@@ -331,12 +331,14 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             | (!self.below_5.q.val()
                 & !self.code_5.q.val().get_bit(9)
                 & (self.code_5.q.val().get_bit(8) | (self.code_byte.val() > self.high.val())));
-        self.code_6.d.next = self.code_byte.val();
-        if self.is_high.val() {
-            self.code_6.d.next = self.high.val();
-        }
-        if self.is_low.val() {
-            self.code_6.d.next = self.low.val();
+        if self.last_5.q.val() {
+            self.code_6.d.next = self.code_byte.val();
+            if self.is_high.val() {
+                self.code_6.d.next = self.high.val();
+            }
+            if self.is_low.val() {
+                self.code_6.d.next = self.low.val();
+            }
         }
         self.code.next = self.code_6.q.val();
         self.code_tag.next = self.tag_5.q.val();

@@ -1,7 +1,8 @@
 //! The cycle model: how many clock cycles the RTL takes, exactly, when both stream
 //! ports are always ready.
 
-use crate::{ChannelParameters, Config, Instruction, Matrix, Source};
+use crate::numerics::step_count;
+use crate::{Activate, ChannelParameters, Config, Instruction, Matrix, Source};
 
 /// Cycles from the first beat of the instruction to the cycle before the first
 /// beat of the next one, data of a `Load` included.
@@ -17,10 +18,8 @@ pub fn instruction_cycles(
         Instruction::Begin { .. } | Instruction::Halt => 0,
         Instruction::Load { space, count, .. } => *count as u64 * config.word_beats(*space) as u64,
         Instruction::Matrix(matrix) => matrix_cycles(config, matrix),
-        Instruction::Activate(_) => {
-            let _ = &parameters;
-            0
-        }
+        // The unit starts in the decoding cycle.
+        Instruction::Activate(activate) => activate_cycles(activate, parameters) - 1,
         Instruction::Store { source, count, .. } => store_cycles(config, *source, *count),
     };
     fetch_cycles(config) + execution
@@ -56,4 +55,22 @@ fn store_cycles(config: &Config, source: Source, count: u16) -> u64 {
         Source::Counters => (1, beats(4, SUM_BYTES)),
     };
     words * (2 + word_beats) + 1
+}
+
+/// Cycles from the one `ActivationUnit` gets its start pulse in to the one it writes
+/// the last byte in, both included.
+///
+/// Five cycles to fetch the first output; then outputs follow each other as fast as
+/// the requantiser's steps, or the fetches, allow; seven cycles from the last digit
+/// of the last output to its write.
+pub fn activate_cycles(
+    activate: &Activate,
+    parameters: impl Fn(usize) -> ChannelParameters,
+) -> u64 {
+    const FETCH: u64 = 4;
+    let position: u64 = (0..activate.columns as usize)
+        .map(|column| parameters(activate.parameter as usize + column).steps)
+        .map(|steps| FETCH.max(step_count(steps) as u64))
+        .sum();
+    5 + activate.positions as u64 * position + 7
 }

@@ -268,6 +268,7 @@ fn run<const W: usize, const Q: usize, const M: usize>(
     // The cycle in which the coming `take` is due, counted from `start`.
     let mut take_at = 4;
     let mut done_at = std::collections::VecDeque::new();
+    let mut standing = None;
     for cycle in 1.. {
         unit.valid.next = next.is_some();
         if let Some((value, parameters)) = next {
@@ -306,6 +307,11 @@ fn run<const W: usize, const Q: usize, const M: usize>(
                 "sum {sum}, {parameters:?}, bounds {low}..={high}"
             );
             assert_eq!(unit.code_tag.val(), (jobs.len() - 1 - index) % 3 == 1);
+            standing = Some((cycle, unit.code.val(), unit.code_tag.val()));
+        }
+        if let Some((done, code, tag)) = standing.filter(|&(done, ..)| cycle <= done + 2) {
+            let now = (unit.code.val(), unit.code_tag.val());
+            assert_eq!(now, (code, tag), "{} cycles after done", cycle - done);
         }
         let finished = results.len() == 0;
         unit.cycle();
