@@ -19,7 +19,8 @@
 //!
 //! **Names.** `$` in RustHDL's names becomes `_`: element 3 of the array `sum` is
 //! `sum_3`, signal `x` of sub-block `lane[2]` is `lane_2_x`. Ports keep the names of
-//! their fields. Two signals that would share a name are refused.
+//! their fields. A keyword gets a `_` behind it: `table` is `table_`. Two signals that
+//! would share a name are refused.
 //!
 //! **Modules** are named after their unit's type and parameters, `memory_6_8_9` for
 //! `Memory<6, 8, 9>`, where the unit says what it is with the
@@ -375,10 +376,149 @@ fn describe(error: &CheckError) -> String {
     }
 }
 
-/// The identifier that stands for a RustHDL name: `sum$0` becomes `sum_0`.
+/// The identifier that stands for a RustHDL name: `sum$0` becomes `sum_0`, and the
+/// keyword `table` becomes `table_`.
 pub fn identifier(name: &str) -> String {
-    name.replace('$', "_")
+    let mut plain = name.replace('$', "_");
+    if KEYWORDS.contains(&plain.as_str()) {
+        plain.push('_');
+    }
+    plain
 }
+
+/// Words that can't be names, of Verilog-2005 and SystemVerilog (IEEE 1800-2017,
+/// annex B): those a hardware field might be called.
+const KEYWORDS: &[&str] = &[
+    "always",
+    "and",
+    "assert",
+    "assign",
+    "automatic",
+    "begin",
+    "bit",
+    "break",
+    "buf",
+    "byte",
+    "case",
+    "cell",
+    "checker",
+    "class",
+    "config",
+    "const",
+    "context",
+    "continue",
+    "cover",
+    "default",
+    "design",
+    "disable",
+    "do",
+    "edge",
+    "else",
+    "end",
+    "endcase",
+    "enum",
+    "event",
+    "expect",
+    "export",
+    "extends",
+    "extern",
+    "final",
+    "first_match",
+    "for",
+    "force",
+    "forever",
+    "fork",
+    "function",
+    "generate",
+    "genvar",
+    "global",
+    "if",
+    "iff",
+    "import",
+    "include",
+    "initial",
+    "inout",
+    "input",
+    "inside",
+    "instance",
+    "int",
+    "integer",
+    "interface",
+    "join",
+    "large",
+    "let",
+    "library",
+    "local",
+    "logic",
+    "matches",
+    "medium",
+    "module",
+    "nand",
+    "negedge",
+    "new",
+    "nor",
+    "not",
+    "null",
+    "or",
+    "output",
+    "package",
+    "packed",
+    "parameter",
+    "posedge",
+    "primitive",
+    "priority",
+    "program",
+    "property",
+    "protected",
+    "pull0",
+    "pull1",
+    "pure",
+    "rand",
+    "real",
+    "ref",
+    "reg",
+    "release",
+    "repeat",
+    "return",
+    "scalared",
+    "sequence",
+    "shortint",
+    "signed",
+    "small",
+    "solve",
+    "static",
+    "string",
+    "strong",
+    "struct",
+    "super",
+    "supply0",
+    "table",
+    "tagged",
+    "task",
+    "this",
+    "time",
+    "tri",
+    "type",
+    "typedef",
+    "union",
+    "unique",
+    "unsigned",
+    "until",
+    "use",
+    "uwire",
+    "var",
+    "vectored",
+    "virtual",
+    "void",
+    "wait",
+    "weak",
+    "while",
+    "wire",
+    "with",
+    "within",
+    "xnor",
+    "xor",
+];
 
 /// Applies the rule to every name in a Verilog text. System functions such as
 /// `$signed` begin with their `$` and stay.

@@ -1,6 +1,6 @@
 //! Builds models, and keeps them.
 
-use quern_hdl::verilog::{self, ExportError, TOP};
+use quern_hdl::verilog::{self, ExportError, Verilog, TOP};
 use quern_isa::Config;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -88,9 +88,11 @@ pub fn is_installed() -> bool {
 
 /// The library of a configuration's model, built if need be.
 pub fn model(config: &Config) -> Result<PathBuf, VerilatorError> {
-    let verilog = verilog::core(config)?.text;
+    let verilog = verilog::core(config)?;
+    let inlining = inlining(&verilog);
     let mut hasher = DefaultHasher::new();
-    (&verilog, SHIM, VERILATOR_OPTIONS, MAKE_OPTIONS, OBJECTS).hash(&mut hasher);
+    (&verilog.text, &inlining, SHIM).hash(&mut hasher);
+    (VERILATOR_OPTIONS, MAKE_OPTIONS, OBJECTS).hash(&mut hasher);
     (version("verilator")?, version("g++")?, version("make")?).hash(&mut hasher);
     let models = build_directory().join("verilator");
     let directory = models.join(format!("{}-{:016x}", config.name, hasher.finish()));
@@ -98,9 +100,21 @@ pub fn model(config: &Config) -> Result<PathBuf, VerilatorError> {
     // One build at a time in this process: the others will find it done.
     let _turn = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     if !library.exists() {
-        build(config, &verilog, &models, &directory)?;
+        build(config, &verilog.text, &inlining, &models, &directory)?;
     }
     Ok(library)
+}
+
+/// Keeps the array's columns functions of their own. All of them in one would run no
+/// faster, and take g++ minutes.
+fn inlining(verilog: &Verilog) -> String {
+    let columns = verilog.modules.iter().filter(|module| {
+        let size = module.name.strip_prefix("column_");
+        size.is_some_and(|size| size.starts_with(|letter: char| letter.is_ascii_digit()))
+    });
+    columns.fold("`verilator_config\n".to_owned(), |text, module| {
+        text + &format!("no_inline -module \"{}\"\n", module.name)
+    })
 }
 
 /// Builds in a directory of its own and renames it: whoever is second finds the work
@@ -108,6 +122,7 @@ pub fn model(config: &Config) -> Result<PathBuf, VerilatorError> {
 fn build(
     config: &Config,
     verilog: &str,
+    inlining: &str,
     models: &Path,
     directory: &Path,
 ) -> Result<(), VerilatorError> {
@@ -122,11 +137,12 @@ fn build(
         .map_err(at(models))?;
     let path = workshop.path();
     std::fs::write(path.join("quern.v"), verilog).map_err(at(path))?;
+    std::fs::write(path.join("inlining.vlt"), inlining).map_err(at(path))?;
     std::fs::write(path.join("shim.cpp"), SHIM).map_err(at(path))?;
 
     let run = |tool: &'static str, arguments: &[&str]| run(tool, arguments, path, config);
     let mut arguments = VERILATOR_OPTIONS.to_vec();
-    arguments.extend(["--top-module", TOP, "quern.v"]);
+    arguments.extend(["--top-module", TOP, "inlining.vlt", "quern.v"]);
     run("verilator", &arguments)?;
     let jobs = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let jobs = format!("-j{jobs}");

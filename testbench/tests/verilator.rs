@@ -1,0 +1,185 @@
+//! The exported core under Verilator against the reference and the RTL: outputs, every
+//! memory, counters.
+
+mod programs;
+
+use programs::{load_everything, random_program, Assembler, Random};
+use quern_isa::{
+    Config, Instruction, Machine, MachineError, Reference, Segment, Source, ASIC16, CONFIGS, CU,
+    ERROR_ILLEGAL, ERROR_MISMATCH, ISA_VERSION, TINY,
+};
+use quern_testbench::driver::Pacing;
+use quern_testbench::rtl::Rtl;
+use quern_testbench::verilator::Verilator;
+
+/// Random programs, one after another on the same machines.
+fn agree_on_random_programs(config: &Config, seeds: std::ops::Range<u64>, rtl_too: u64) {
+    let mut reference = Reference::new(*config);
+    let mut verilator = Verilator::new(config).unwrap();
+    let mut rtl = Rtl::new(config).unwrap();
+    for seed in seeds.clone() {
+        let program = random_program(config, seed, 25);
+        let what = format!("{}, seed {seed}", config.name);
+        let mut expected_host = vec![0; program.host_bytes as usize];
+        let expected = reference.run(&program, &mut expected_host).expect(&what);
+        let mut host = vec![0; program.host_bytes as usize];
+        let run = verilator.run(&program, &mut host).expect(&what);
+        assert_eq!(run.counters, expected.counters, "{what}");
+        assert_eq!(host, expected_host, "{what}");
+        let memories = verilator.memories();
+        if let Some(difference) = memories.difference(&reference.memories()) {
+            panic!("{what}: Verilator against reference: {difference}");
+        }
+        if seed - seeds.start < rtl_too {
+            let mut host = vec![0; program.host_bytes as usize];
+            let run = rtl.run(&program, &mut host).expect(&what);
+            assert_eq!(run.counters, expected.counters, "{what}");
+            assert_eq!(host, expected_host, "{what}");
+            if let Some(difference) = memories.difference(&rtl.memories()) {
+                panic!("{what}: Verilator against RTL: {difference}");
+            }
+        }
+    }
+}
+
+#[test]
+fn random_programs_agree_on_tiny() {
+    agree_on_random_programs(&TINY, 0..400, 20);
+}
+
+#[test]
+fn random_programs_agree_on_cu() {
+    agree_on_random_programs(&CU, 1000..1200, 5);
+}
+
+#[test]
+fn random_programs_agree_on_asic16() {
+    agree_on_random_programs(&ASIC16, 2000..2100, 2);
+}
+
+/// Every byte of every memory, loaded and dumped: the model's memories are found and
+/// read in the right order.
+#[test]
+fn every_memory_is_dumped_in_full() {
+    for config in &CONFIGS {
+        let mut reference = Reference::new(*config);
+        let mut verilator = Verilator::new(config).unwrap();
+        let mut assembler = Assembler::new(config);
+        load_everything(&mut assembler, &mut Random(3));
+        let most = config.accumulator_words;
+        assembler.instruction(Instruction::Matrix(quern_isa::Matrix {
+            accumulate: false,
+            weight: 0,
+            activation: 0,
+            accumulator: 0,
+            positions: most as u16,
+            tiles: 1,
+            position_stride: 0,
+            tile_stride: 0,
+        }));
+        let program = assembler.halt();
+        reference.run(&program, &mut []).unwrap();
+        verilator.run(&program, &mut []).unwrap();
+        let memories = verilator.memories();
+        assert_eq!(memories.difference(&reference.memories()), None);
+        assert!(memories.activations.iter().any(|&byte| byte != 0));
+        assert!(memories.accumulators.iter().any(|&word| word < 0));
+        assert!(memories.parameters.iter().any(|&byte| byte != 0));
+    }
+}
+
+/// Cycle by cycle, with gaps: the same trace of the ports as the RTL.
+#[test]
+fn with_gaps_in_the_streams_it_does_what_the_rtl_does() {
+    for (config, seeds) in [(&TINY, 300..310), (&ASIC16, 330..331)] {
+        let mut rtl = Rtl::new(config).unwrap();
+        let mut verilator = Verilator::new(config).unwrap();
+        let mut stalls = 0;
+        for seed in seeds {
+            let program = random_program(config, seed, 12);
+            let pacing = Pacing {
+                seed,
+                input: 100,
+                output: 90,
+            };
+            rtl.set_pacing(pacing);
+            verilator.set_pacing(pacing);
+            let mut host = [
+                vec![0; program.host_bytes as usize],
+                vec![0; program.host_bytes as usize],
+            ];
+            let run = rtl.run(&program, &mut host[0]).unwrap();
+            stalls += run.counters.output_stalls;
+            assert_eq!(verilator.run(&program, &mut host[1]).unwrap(), run);
+            assert_eq!(host[0], host[1], "{}, seed {seed}", config.name);
+            assert_eq!(rtl.memories().difference(&verilator.memories()), None);
+        }
+        assert!(
+            stalls > 0,
+            "{}: the output was never waited for",
+            config.name
+        );
+    }
+}
+
+#[test]
+fn errors_stop_the_core_and_the_next_program_runs() {
+    for config in &CONFIGS {
+        let mut verilator = Verilator::new(config).unwrap();
+        let mut illegal = Assembler::new(config);
+        illegal.bytes(&[0xee; 16]);
+        let mut foreign = Assembler::bare(config);
+        foreign.instruction(Instruction::Begin {
+            version: ISA_VERSION,
+            fingerprint: !config.fingerprint(),
+        });
+        for (program, expected) in [
+            (illegal.halt(), ERROR_ILLEGAL),
+            (foreign.halt(), ERROR_MISMATCH),
+        ] {
+            match verilator.run(&program, &mut []) {
+                Err(MachineError::Core { code, .. }) => assert_eq!(code, expected),
+                other => panic!("expected error {expected}, got {other:?}"),
+            }
+            verilator
+                .run(&Assembler::new(config).halt(), &mut [])
+                .unwrap();
+        }
+    }
+}
+
+#[test]
+fn machines_of_one_model_are_independent() {
+    let mut machines = [
+        Verilator::new(&TINY).unwrap(),
+        Verilator::new(&TINY).unwrap(),
+    ];
+    let mut assembler = Assembler::new(&TINY);
+    assembler.load(quern_isa::Space::Table, 0, &[7; 256]);
+    machines[0].run(&assembler.halt(), &mut []).unwrap();
+    assert_eq!(machines[0].memories().table, [7; 256]);
+    assert_eq!(machines[1].memories().table, [0; 256]);
+    let [first, second] = machines;
+    drop(first);
+    let mut second = second;
+    let mut assembler = Assembler::new(&TINY);
+    let at = assembler.store(Source::Activations, 0, 2);
+    let program = assembler.halt();
+    assert!(matches!(program.segments.last(), Some(Segment::Send(_))));
+    let mut host = vec![1; program.host_bytes as usize];
+    second.run(&program, &mut host).unwrap();
+    assert_eq!(host[at as usize..], [0; 8]);
+}
+
+/// Models are built on several threads at once, as tests do.
+#[test]
+fn building_one_model_twice_at_once_gives_one_model() {
+    std::thread::scope(|scope| {
+        let builds: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| Verilator::new(&TINY).map(|_| ())))
+            .collect();
+        for build in builds {
+            build.join().unwrap().unwrap();
+        }
+    });
+}
