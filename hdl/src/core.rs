@@ -31,8 +31,8 @@
 
 use crate::matrix_unit::latency;
 use crate::{
-    Accumulators, ActivationBuffer, BeatRing, Counters, InstructionRegister, Loader,
-    MatrixSequencer, MatrixUnit, Memory, Sequencer, Store, StreamPack, StreamUnpack,
+    Accumulators, ActivationBuffer, ActivationUnit, BeatRing, Counters, InstructionRegister,
+    Loader, MatrixSequencer, MatrixUnit, Memory, Sequencer, Store, StreamPack, StreamUnpack,
 };
 use quern_isa::cycles::matrix_latency;
 use quern_isa::{Config, Memories, Space, ASIC16, CU, TINY};
@@ -88,6 +88,7 @@ pub struct Core<
     activations: ActivationBuffer<R, A>,
     matrix: MatrixUnit<R, C, H>,
     accumulators: Accumulators<C, W, H, D>,
+    activation_unit: ActivationUnit<R, C, W, A, D, D1, P, L, Q, M>,
     store: Store<R, C, W, S>,
     counters: Counters<S>,
     pack: StreamPack<S, S_BITS>,
@@ -177,6 +178,7 @@ impl<
             activations: Default::default(),
             matrix: Default::default(),
             accumulators: Default::default(),
+            activation_unit: Default::default(),
             store: Default::default(),
             counters: Default::default(),
             pack: Default::default(),
@@ -278,8 +280,10 @@ impl<
         self.instruction.step_tile.next = self.matrix_sequencer.step_tile.val();
         self.sequencer.opcode.next = self.instruction.opcode.val();
         self.sequencer.modifier.next = self.instruction.modifier.val();
-        self.sequencer.busy.next =
-            self.loader.ready.val() | self.matrix_sequencer.busy.val() | self.store.busy.val();
+        self.sequencer.busy.next = self.loader.ready.val()
+            | self.matrix_sequencer.busy.val()
+            | self.activation_unit.busy.val()
+            | self.store.busy.val();
         self.idle.next = self.sequencer.idle.val();
         self.error.next = self.sequencer.error.val();
 
@@ -336,8 +340,30 @@ impl<
             self.accumulators.sum[i].next = self.matrix.sum[i].val();
         }
 
-        self.parameters.read_address.next = 0.into();
-        self.lookup.read_address.next = 0.into();
+        // Activate.
+        self.activation_unit.clock.next = self.clock.val();
+        self.activation_unit.reset.next = self.reset.val();
+        self.activation_unit.start.next = self.sequencer.start_activate.val();
+        self.activation_unit.accumulator.next = self.instruction.address.val().get_bits::<D>(0);
+        self.activation_unit.activation.next = self.instruction.activation.val();
+        self.activation_unit.positions.next = self.instruction.count.val().get_bits::<D1>(0);
+        self.activation_unit.position_stride.next = self.instruction.position_stride.val();
+        self.activation_unit.first_parameter.next = self.instruction.weight.val().get_bits::<P>(0);
+        self.activation_unit.columns.next = self.instruction.tiles.val().get_bits::<5>(0);
+        self.activation_unit.lane.next = self.instruction.lane.val();
+        self.activation_unit.low.next = self.instruction.low.val();
+        self.activation_unit.high.next = self.instruction.high.val();
+        self.activation_unit.table.next = self.instruction.modifier.val().get_bit(0);
+        self.parameters.read_address.next = self.activation_unit.parameter_address.val();
+        for i in 0..L {
+            self.activation_unit.parameter_word[i].next = self.parameters.read_data[i].val();
+        }
+        self.lookup.read_address.next = self.activation_unit.table_address.val();
+        self.activation_unit.table_data.next = self.lookup.read_data[0].val();
+        for i in 0..C {
+            self.activation_unit.accumulator_value[i].next = self.accumulators.value[i].val();
+        }
+
         // The activation and accumulator memories serve one instruction at a time.
         self.activations.clock.next = self.clock.val();
         self.activations.address.next = self.matrix_sequencer.activation_address.val();
@@ -345,12 +371,22 @@ impl<
         if self.store.active.val() {
             self.activations.address.next = self.instruction.address.val();
         }
-        self.activations.write_address.next = self.instruction.address.val();
-        self.activations.write_enable.next = self.loader.activation_enable.val();
+        self.activations.write_address.next = self.activation_unit.write_address.val();
+        self.activations.write_enable.next = self.activation_unit.write_enable.val();
         for i in 0..R {
-            self.activations.write_data[i].next = self.unpack.place[i].val();
+            self.activations.write_data[i].next = self.activation_unit.write_data.val();
+        }
+        if self.loader.ready.val() {
+            self.activations.write_address.next = self.instruction.address.val();
+            self.activations.write_enable.next = self.loader.activation_enable.val();
+            for i in 0..R {
+                self.activations.write_data[i].next = self.unpack.place[i].val();
+            }
         }
         self.accumulators.address.next = self.matrix_sequencer.accumulator_address.val();
+        if self.activation_unit.busy.val() {
+            self.accumulators.address.next = self.activation_unit.accumulator_address.val();
+        }
         if self.store.active.val() {
             self.accumulators.address.next = self.instruction.address.val().get_bits::<D>(0);
         }

@@ -68,8 +68,6 @@ pub struct Sequencer {
     opcode_activate: Constant<Bits<3>>,
     opcode_store: Constant<Bits<3>>,
     opcode_halt: Constant<Bits<3>>,
-    opcode_limit: Constant<Bits<8>>,
-    modifier_limit: Constant<Bits<8>>,
     no_source: Constant<Bits<2>>,
     version: Constant<Bits<8>>,
     fingerprint_low: Constant<Bits<8>>,
@@ -80,6 +78,8 @@ pub struct Sequencer {
 
 impl Sequencer {
     pub fn new(config: &Config) -> Self {
+        // The check of an operation code is for these.
+        const { assert!(opcode::BEGIN == 1 && opcode::HALT == 6) }
         let [fingerprint_low, fingerprint_high] = config.fingerprint().to_le_bytes();
         fn constant<const N: usize>(value: u8) -> Constant<Bits<N>> {
             Constant::new(value.to_bits())
@@ -122,9 +122,6 @@ impl Sequencer {
             opcode_activate: constant(opcode::ACTIVATE),
             opcode_store: constant(opcode::STORE),
             opcode_halt: constant(opcode::HALT),
-            // `begin` is the lowest operation code and `halt` the highest.
-            opcode_limit: constant(opcode::HALT),
-            modifier_limit: constant(3),
             no_source: constant(3),
             version: constant(ISA_VERSION),
             fingerprint_low: constant(fingerprint_low),
@@ -162,11 +159,12 @@ impl Logic for Sequencer {
         if self.first_beat.val() {
             self.running_state.d.next = true;
             self.mismatch.d.next = false;
-            self.strange_opcode.d.next =
-                !self.place[0].val().any() | (self.place[0].val() > self.opcode_limit.val());
+            self.strange_opcode.d.next = self.place[0].val().get_bits::<5>(3).any()
+                | self.place[0].val().get_bits::<3>(0).all()
+                | !self.place[0].val().get_bits::<3>(0).any();
         }
         if self.write.val().get_bit(1) {
-            self.large_modifier.d.next = self.place[1].val() > self.modifier_limit.val();
+            self.large_modifier.d.next = self.place[1].val().get_bits::<6>(2).any();
             if self.place[1].val() != self.version.val() {
                 self.mismatch.d.next = true;
             }

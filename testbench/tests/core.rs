@@ -126,6 +126,7 @@ fn random_programs_agree_on_asic16() {
 fn gaps_in_the_streams_change_nothing_but_the_stalls() {
     for (config, seeds) in [(&TINY, 300..320), (&CU, 320..324), (&ASIC16, 330..332)] {
         let (mut rtl, mut reference) = machines(config);
+        let mut output_stalls = 0;
         for seed in seeds {
             let mut assembler = Assembler::new(config);
             let mut random = Random(seed);
@@ -156,12 +157,14 @@ fn gaps_in_the_streams_change_nothing_but_the_stalls() {
             assert!(counters.input_stalls > 0, "{what}");
             let rest = counters.cycles - counters.input_stalls - expected.counters.cycles;
             assert!(rest <= counters.output_stalls, "{what}");
-            assert_eq!(seed % 2 == 0, counters.output_stalls == 0, "{what}");
+            assert!(seed % 2 == 1 || counters.output_stalls == 0, "{what}");
+            output_stalls += counters.output_stalls;
             assert_eq!(
                 counters.matrix_cycles, expected.counters.matrix_cycles,
                 "{what}"
             );
         }
+        assert!(output_stalls > 0, "{}", config.name);
     }
 }
 

@@ -187,7 +187,7 @@ pub fn random_step(assembler: &mut Assembler, random: &mut Random, counters: boo
             let matrix = random_matrix(&assembler.config, random);
             assembler.instruction(Instruction::Matrix(matrix));
         }
-        9..=12 if std::env::var("ACT").is_ok() => {
+        9..=12 => {
             let activate = random_activate(&assembler.config, random);
             assembler.instruction(Instruction::Activate(activate));
         }
