@@ -4,7 +4,7 @@
 //! ```text
 //!  data ──► shift register {1, data, 0} ──► line
 //!  valid ─►   ▲
-//!  ready ◄─ remaining bits = 0      timer ──tick──► shift, count
+//!  ready ◄─ not busy                timer ──tick──► shift, count
 //! ```
 //! A byte is taken in a cycle with `valid` and `ready`; its start bit begins in the
 //! next cycle. One byte per ten bit times: `ready` is high again in the cycle after
@@ -25,12 +25,14 @@ pub struct UartTransmitter<const TIMER: usize> {
     pub line: Signal<Out, Bit>,
     // The inverse of what is on the line, so that the line is idle from the start.
     low: DFF<Bits<9>>,
+    /// Registered, because `ready` reaches far into the core's control.
+    busy: DFF<Bit>,
+    /// Bits of the frame after the one on the line.
     remaining: DFF<Bits<4>>,
     timer: DFF<Bits<TIMER>>,
-    idle: Signal<Local, Bit>,
     inverse: Signal<Local, Bits<8>>,
     whole_bit: Constant<Bits<TIMER>>,
-    frame_bits: Constant<Bits<4>>,
+    bits_after_start: Constant<Bits<4>>,
 }
 
 impl<const TIMER: usize> UartTransmitter<TIMER> {
@@ -50,10 +52,10 @@ impl<const TIMER: usize> UartTransmitter<TIMER> {
             low: Default::default(),
             remaining: Default::default(),
             timer: Default::default(),
-            idle: Default::default(),
+            busy: Default::default(),
             inverse: Default::default(),
             whole_bit: Constant::new(u64::from(divisor - 1).to_bits::<TIMER>()),
-            frame_bits: Constant::new(10u32.to_bits()),
+            bits_after_start: Constant::new(9u32.to_bits()),
         }
     }
 }
@@ -63,28 +65,29 @@ impl<const TIMER: usize> Logic for UartTransmitter<TIMER> {
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, low, remaining, timer);
+        dff_setup!(self, clock, low, busy, remaining, timer);
 
         self.inverse.next = !self.data.val();
-        self.idle.next = !self.remaining.q.val().any();
         self.timer.d.next = self.timer.q.val() - 1;
-        if self.idle.val() {
+        if !self.busy.q.val() {
             self.timer.d.next = self.whole_bit.val();
             if self.valid.val() {
                 self.low.d.next = (bit_cast::<9, 8>(self.inverse.val()) << 1) | 1;
-                self.remaining.d.next = self.frame_bits.val();
+                self.remaining.d.next = self.bits_after_start.val();
+                self.busy.d.next = true;
             }
         } else if !self.timer.q.val().any() {
             self.timer.d.next = self.whole_bit.val();
             self.low.d.next = self.low.q.val() >> 1;
             self.remaining.d.next = self.remaining.q.val() - 1;
+            self.busy.d.next = self.remaining.q.val().any();
         }
-        self.ready.next = self.idle.val();
+        self.ready.next = !self.busy.q.val();
         self.line.next = !self.low.q.val().get_bit(0);
 
         if self.reset.val() {
             self.low.d.next = 0.into();
-            self.remaining.d.next = 0.into();
+            self.busy.d.next = false;
         }
     }
 }
