@@ -1,19 +1,22 @@
 //! Multiplies a stream of digits, lowest first, by a constant: `Q` bits of a
-//! two's-complement value come in per cycle, `Q` bits of the product's fraction go
-//! out, and after the last digit the integer part stands.
+//! two's-complement value come in per cycle, `Q` bits of the product go out, and after
+//! the last digit the upper part of the product stands.
 //!
 //! ```text
-//!               ┌────────────────────────────────────────────────┐
-//!               └─► high ──► + ──┬─► + ──┬─► ... ──► ───┬────────┘ first clears
-//!                            ▲   ▼       ▲   ▼              └─► [held at last] ─► whole,
-//!  digit,     ─► recode ─► [±m] low 2  [±m] low 2 ─► [ ] ─► fraction    out_of_range
-//!  previous                  ▲           ▲
-//!  multiplier ───────────────┴───────────┘
+//!               ┌─────────────────────────────────────────┐
+//!               └─► high ──► + ──┬─► + ──┬─► ... ──► ─────┘ first clears
+//!                     │      ▲   ▼       ▲   ▼
+//!                     │    [±m] low 2  [±m] low 2 ─► [ ] ─► fraction
+//!                     │      ▲           ▲
+//!  digit, previous ───│──► recode ───────┤
+//!  multiplier ────────│──────┴───────────┘
+//!                     └─► [held at last] ─► whole, out_of_range, half, close
 //! ```
-//! One digit per cycle. Digits of one value come in consecutive cycles, the first
-//! marked by `first`, the last by `last`; the next value may follow at once. The
-//! digit of cycle t gives `fraction` in cycle t+2; the last digit, in cycle t, gives
-//! `whole` and `out_of_range` from t+2 on, until two cycles after the next `last`.
+//! One digit per cycle. The digits of a value come in consecutive cycles, the first
+//! marked by `first`; the cycle after the last digit, marked by `last`, brings none.
+//! The next value may follow at once. The digit of cycle t gives `fraction` in cycle
+//! t+2. A `last` in cycle t gives the upper part of the product from t+2 on, until two
+//! cycles after the next `last`.
 //!
 //! Each two bits are recoded, with the bit before them, to a multiple -2, -1, 0, 1 or
 //! 2 of the multiplier (A. D. Booth, 1951; O. L. MacSorley, 1961). A multiple is one
@@ -22,11 +25,13 @@
 //! rows of 28 bits in one cycle reach 85 MHz on an HX8K, this 125.)
 //!
 //! `digit`: bits of a two's-complement value; `previous`: the bit below them, 0 for
-//! the first. `multiplier`: unsigned, `M = 23 + Q` bits. `fraction`: bits below the
-//! binary point, which stands above the last digit. `whole`: the low nine bits of
-//! the integer part, two's complement, rounded down; `out_of_range`: nine bits don't
-//! hold it.
+//! the first. `multiplier`: unsigned, `M = 23 + Q` bits. `fraction`: low bits of the
+//! product. Of the upper part, two's complement, the lowest
+//! `Q * idle_steps(Q)` bits still are fraction: `half` is the highest of them, and
+//! `close` says that all others are its opposite. `whole`: the nine bits above;
+//! `out_of_range`: nine bits don't hold all that is above.
 
+use quern_isa::numerics::idle_steps;
 use rust_hdl::prelude::*;
 
 /// A leaf: its sums have widths of their own, some beyond the 32 bits that RustHDL
@@ -42,6 +47,8 @@ pub struct DigitMultiplier<const Q: usize, const M: usize> {
     pub fraction: Signal<Out, Bits<Q>>,
     pub whole: Signal<Out, Bits<9>>,
     pub out_of_range: Signal<Out, Bit>,
+    pub half: Signal<Out, Bit>,
+    pub close: Signal<Out, Bit>,
     _state: State,
 }
 
@@ -67,6 +74,8 @@ impl<const Q: usize, const M: usize> Default for DigitMultiplier<Q, M> {
             fraction: Default::default(),
             whole: Default::default(),
             out_of_range: Default::default(),
+            half: Default::default(),
+            close: Default::default(),
             _state: Default::default(),
         }
     }
@@ -88,9 +97,14 @@ impl<const Q: usize, const M: usize> Logic for DigitMultiplier<Q, M> {
         let sum = *high + *product;
         self.fraction.next = bits(sum as u64 & ((1 << Q) - 1));
         if *last {
-            let whole = sum >> Q;
+            let point = fraction_bits(Q);
+            let whole = *high >> point;
+            let below_half = *high & ((1 << (point - 1)) - 1);
+            let half = (*high >> (point - 1)) & 1;
             self.whole.next = bits(whole as u64 & 0x1ff);
             self.out_of_range.next = !(-256..256).contains(&whole);
+            self.half.next = half == 1;
+            self.close.next = below_half == (1 - half) * ((1 << (point - 1)) - 1);
         }
 
         *high = match self.first.val() {
@@ -109,11 +123,18 @@ impl<const Q: usize, const M: usize> Logic for DigitMultiplier<Q, M> {
         self.fraction.connect();
         self.whole.connect();
         self.out_of_range.connect();
+        self.half.connect();
+        self.close.connect();
     }
 
     fn hdl(&self) -> Verilog {
         Verilog::Custom(verilog(Q, M))
     }
+}
+
+/// Bits of the product's fraction that are left above the last digit.
+const fn fraction_bits(digit_bits: usize) -> usize {
+    digit_bits * idle_steps(digit_bits as u32) as usize
 }
 
 /// Widths: with `m` below 2^M, a multiple is at most 2m in size, `high` at most 2/3 m
@@ -123,6 +144,7 @@ fn verilog(digit_bits: usize, multiplier_bits: usize) -> String {
     let product = multiplier_bits + 2;
     let sum = multiplier_bits + 3;
     let pairs = digit_bits / 2;
+    let point = fraction_bits(digit_bits);
 
     let mut declarations = String::new();
     let mut recoded = String::new();
@@ -166,7 +188,6 @@ wire [{sum}:0] sum_{i} = {{{{2{{{x_sign}}}}}, {x}, 1'b1}}
         "\
 wire [{digit_bits}:0] window = {{digit, previous}};
 reg [{high_msb}:0] high;
-reg [{high_msb}:0] held;
 reg finished;
 {declarations}
 always @(posedge clock) begin
@@ -174,23 +195,29 @@ always @(posedge clock) begin
    else high <= sum_{last}[{sum}:3];
    fraction <= {{{low}}};
    finished <= last;
-   if (finished) held <= sum_{last}[{sum}:3];
-end
-
-always @(*) begin
-   whole = held[8:0];
-   out_of_range = held[{high_msb}:8] != {{{extension}{{held[{high_msb}]}}}};
+   if (finished) begin
+      whole <= high[{whole_msb}:{point}];
+      out_of_range <= high[{high_msb}:{whole_msb}] != {{{extension}{{high[{high_msb}]}}}};
+      half <= high[{half}];
+      close <= high[{half_low}:0] == {{{half}{{~high[{half}]}}}};
+   end
 end
 
 initial begin
 {initial}   high = 0;
-   held = 0;
    finished = 0;
    fraction = 0;
+   whole = 0;
+   out_of_range = 0;
+   half = 0;
+   close = 0;
 end
 ",
         high_msb = high - 1,
+        whole_msb = point + 8,
+        half = point - 1,
+        half_low = point - 2,
+        extension = high - point - 8,
         low = low.join(", "),
-        extension = high - 8,
     )
 }

@@ -16,15 +16,17 @@
 //! read in this cycle; they may change, and `valid` may fall, in the next. A pulse on
 //! `start` in cycle t makes the first `take` come in cycle t+4.
 //!
-//! Throughput: an output with s steps is followed by the next after max(s, 4) cycles.
-//! Latency: `code` and `code_tag` stand, with a pulse on `done`, max(s, 4) + 6 cycles
-//! after `take`, and for two cycles more. Time never depends on data.
+//! Throughput: an output of d digits is followed by the next after max(d + 1, 4)
+//! cycles, where d is `step_count - idle_steps` (see [`quern_isa::numerics`]).
+//! Latency: `code` and `code_tag` stand, with a pulse on `done`, 6 cycles after that,
+//! and for two cycles more. Time never depends on data.
 //!
 //! `value`, `bias`: two's complement. `multiplier`: unsigned, `M = 23 + Q` bits.
-//! `steps`: 0 is 16. `zero_point`, `low`, `high`, `code`: offset binary; the bounds
-//! stand as long as `active`.
+//! `zero_point`, `low`, `high`, `code`: offset binary; the bounds stand as long as
+//! `active`.
 
 use crate::{DigitMultiplier, RoundSignificand, Rounding};
+use quern_isa::numerics::idle_steps;
 use rust_hdl::prelude::*;
 
 #[derive(LogicBlock)]
@@ -53,7 +55,6 @@ pub struct Requantise<const W: usize, const Q: usize, const M: usize> {
     countdown: DFF<Bits<4>>,
     running: DFF<Bit>,
     /// That many cycles before the first digit.
-    wait_3: DFF<Bit>,
     wait_2: DFF<Bit>,
     wait_1: DFF<Bit>,
     first: DFF<Bit>,
@@ -83,24 +84,32 @@ pub struct Requantise<const W: usize, const Q: usize, const M: usize> {
     tag_5: DFF<Bit>,
     rounding: Rounding<Q>,
     up_4: DFF<Bit>,
-    code_5: DFF<Bits<10>>,
+    /// The code: bits 9 and 8, and the complement of the low byte.
+    page_5: DFF<Bits<2>>,
+    complement_5: DFF<Bits<8>>,
     above_5: DFF<Bit>,
     below_5: DFF<Bit>,
     code_6: DFF<Bits<8>>,
 
-    steps_below_4: Signal<Local, Bit>,
     last: Signal<Local, Bit>,
     shifted: Signal<Local, Bits<W>>,
     against_sign: Signal<Local, Bits<W>>,
-    unused: Signal<Local, Bits<W>>,
     overflow: Signal<Local, Bit>,
     whole: Signal<Local, Bits<11>>,
     offset: Signal<Local, Bits<11>>,
     total: Signal<Local, Bits<11>>,
-    code_byte: Signal<Local, Bits<8>>,
+    low_sum: Signal<Local, Bits<9>>,
+    high_with_carry: Signal<Local, Bits<10>>,
+    complement_with_carry: Signal<Local, Bits<10>>,
+    high_sum: Signal<Local, Bits<10>>,
     is_low: Signal<Local, Bit>,
     is_high: Signal<Local, Bit>,
 
+    /// The steps of an output end here.
+    end: Constant<Bits<4>>,
+    /// Steps of an output that takes as long as the next one's fetch.
+    fetch_steps: Constant<Bits<4>>,
+    two_digit_steps: Constant<Bits<4>>,
     digit_bits: Constant<Bits<W>>,
     digit_sign: Constant<Bits<W>>,
     sign_fill: Constant<Bits<W>>,
@@ -108,6 +117,7 @@ pub struct Requantise<const W: usize, const Q: usize, const M: usize> {
 
 impl<const W: usize, const Q: usize, const M: usize> Default for Requantise<W, Q, M> {
     fn default() -> Self {
+        let idle = idle_steps(Q as u32) as u64;
         Self {
             clock: Default::default(),
             reset: Default::default(),
@@ -128,7 +138,6 @@ impl<const W: usize, const Q: usize, const M: usize> Default for Requantise<W, Q
             active: Default::default(),
             countdown: Default::default(),
             running: Default::default(),
-            wait_3: Default::default(),
             wait_2: Default::default(),
             wait_1: Default::default(),
             first: Default::default(),
@@ -156,22 +165,27 @@ impl<const W: usize, const Q: usize, const M: usize> Default for Requantise<W, Q
             tag_5: Default::default(),
             rounding: Default::default(),
             up_4: Default::default(),
-            code_5: Default::default(),
+            page_5: Default::default(),
+            complement_5: Default::default(),
             above_5: Default::default(),
             below_5: Default::default(),
             code_6: Default::default(),
-            steps_below_4: Default::default(),
             last: Default::default(),
             shifted: Default::default(),
             against_sign: Default::default(),
-            unused: Default::default(),
             overflow: Default::default(),
             whole: Default::default(),
             offset: Default::default(),
             total: Default::default(),
-            code_byte: Default::default(),
+            low_sum: Default::default(),
+            high_with_carry: Default::default(),
+            complement_with_carry: Default::default(),
+            high_sum: Default::default(),
             is_low: Default::default(),
             is_high: Default::default(),
+            end: Constant::new(bits(idle)),
+            fetch_steps: Constant::new(bits(idle + 3)),
+            two_digit_steps: Constant::new(bits(idle + 2)),
             digit_bits: Constant::new(bits(Q as u64)),
             digit_sign: Constant::new(bits(Q as u64 - 1)),
             sign_fill: Constant::new(bits(((1 << Q) - 1) << (W - Q))),
@@ -189,7 +203,6 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             clock,
             countdown,
             running,
-            wait_3,
             wait_2,
             wait_1,
             first,
@@ -214,7 +227,8 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             tag_1,
             tag_5,
             up_4,
-            code_5,
+            page_5,
+            complement_5,
             above_5,
             below_5,
             code_6
@@ -226,28 +240,28 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
         self.sum.d.next = self.value.val() + self.bias.val();
         self.round.value.next = self.sum.q.val();
 
-        // One output after the other. Fewer than 4 steps leave no time to fetch the
-        // next output: there the first digit waits.
-        self.steps_below_4.next = !self.steps.val().get_bits::<2>(2).any();
-        self.take.next = self.valid.val() & (self.countdown.q.val() == 1);
+        // One output after the other. Few steps leave no time to fetch the next
+        // output: there the first digit waits.
+        self.take.next = self.valid.val() & (self.countdown.q.val() == self.end.val());
         self.countdown.d.next = self.countdown.q.val() - 1;
-        self.wait_3.d.next = false;
-        self.wait_2.d.next = self.wait_3.q.val();
+        self.wait_2.d.next = false;
         self.wait_1.d.next = self.wait_2.q.val();
         self.first.d.next = self.wait_1.q.val();
-        if self.countdown.q.val() == 1 {
+        if self.countdown.q.val() == self.end.val() {
             self.running.d.next = self.valid.val();
             self.countdown.d.next = self.steps.val();
             self.first.d.next = self.valid.val();
-            if self.steps_below_4.val() & self.steps.val().any() {
-                self.countdown.d.next = 4.into();
+            if self.steps.val() < self.fetch_steps.val() {
+                self.countdown.d.next = self.fetch_steps.val();
                 self.first.d.next = false;
-                self.wait_3.d.next = self.steps.val() == 1;
-                self.wait_2.d.next = self.steps.val() == 2;
-                self.wait_1.d.next = self.steps.val() == 3;
+                self.wait_1.d.next = true;
+                if self.steps.val() != self.two_digit_steps.val() {
+                    self.wait_1.d.next = false;
+                    self.wait_2.d.next = true;
+                }
             }
         }
-        self.last.next = self.running.q.val() & (self.countdown.q.val() == 1);
+        self.last.next = self.running.q.val() & (self.countdown.q.val() == self.end.val());
 
         // The value leaves digit by digit, lowest first, and its sign fills the top.
         self.shifted.next = self.rest.q.val() >> self.digit_bits.val();
@@ -258,11 +272,11 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             self.against_sign.next = !self.rest.q.val();
         }
         self.previous.d.next = self.rest.q.val().get_bit(self.digit_sign.val().index());
-        if self.wait_3.q.val() | self.wait_2.q.val() | self.wait_1.q.val() {
+        if self.wait_2.q.val() | self.wait_1.q.val() {
             self.rest.d.next = self.rest.q.val();
             self.previous.d.next = false;
         }
-        if self.countdown.q.val() == 1 {
+        if self.countdown.q.val() == self.end.val() {
             self.rest.d.next = self.round.rounded.val();
             self.negative.d.next = self.round.negative.val();
             self.previous.d.next = false;
@@ -277,8 +291,8 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
         self.scale.last.next = self.last.val();
 
         // Above the last digit there must be nothing but its sign.
-        self.unused.next = self.against_sign.val() >> self.digit_sign.val();
-        self.overflow.next = self.unused.val().any();
+        self.overflow.next =
+            self.against_sign.val().any() | (self.previous.q.val() != self.negative.q.val());
         if self.last.val() {
             self.overflow_1.d.next = self.overflow.val();
             self.negative_1.d.next = self.negative.q.val();
@@ -294,8 +308,11 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
         self.last_5.d.next = self.last_4.q.val();
         self.last_6.d.next = self.last_5.q.val();
 
-        self.rounding.fraction.next = self.scale.fraction.val();
+        self.rounding.digit.next = self.scale.fraction.val();
         self.rounding.first.next = self.first_2.q.val();
+        self.rounding.skip.next = self.last_2.q.val();
+        self.rounding.half.next = self.scale.half.val();
+        self.rounding.close.next = self.scale.close.val();
         self.rounding.whole.next = self.scale.whole.val();
         if self.last_3.q.val() {
             self.up_4.d.next = self.rounding.up.val();
@@ -312,7 +329,8 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             self.offset.next = (bit_cast::<11, 8>(self.zero_point_1.q.val()) << 1) | 1;
         }
         self.total.next = self.whole.val() + self.offset.val();
-        self.code_5.d.next = self.total.val().get_bits::<10>(1);
+        self.page_5.d.next = self.total.val().get_bits::<2>(9);
+        self.complement_5.d.next = !self.total.val().get_bits::<8>(1);
         self.above_5.d.next =
             (self.scale.out_of_range.val() | self.overflow_1.q.val()) & !self.negative_1.q.val();
         self.below_5.d.next =
@@ -321,18 +339,24 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             self.tag_5.d.next = self.tag_1.q.val();
         }
 
-        // Codes from -256 to 511, two's complement, against bounds from 0 to 255.
-        self.code_byte.next = self.code_5.q.val().get_bits::<8>(0);
+        // Codes from -256 to 511 against bounds from 0 to 255. Comparing is the carry
+        // of an addition, and with the complement at hand neither operand has to be
+        // inverted for it.
+        self.low_sum.next =
+            bit_cast::<9, 8>(self.low.val()) + bit_cast::<9, 8>(self.complement_5.q.val());
+        self.high_with_carry.next = (bit_cast::<10, 8>(self.high.val()) << 1) | 1;
+        self.complement_with_carry.next = (bit_cast::<10, 8>(self.complement_5.q.val()) << 1) | 1;
+        self.high_sum.next = self.high_with_carry.val() + self.complement_with_carry.val();
         self.is_low.next = self.below_5.q.val()
             | (!self.above_5.q.val()
-                & (self.code_5.q.val().get_bit(9)
-                    | (!self.code_5.q.val().get_bit(8) & (self.code_byte.val() < self.low.val()))));
+                & (self.page_5.q.val().get_bit(1)
+                    | (!self.page_5.q.val().get_bit(0) & self.low_sum.val().get_bit(8))));
         self.is_high.next = self.above_5.q.val()
             | (!self.below_5.q.val()
-                & !self.code_5.q.val().get_bit(9)
-                & (self.code_5.q.val().get_bit(8) | (self.code_byte.val() > self.high.val())));
+                & !self.page_5.q.val().get_bit(1)
+                & (self.page_5.q.val().get_bit(0) | !self.high_sum.val().get_bit(9)));
         if self.last_5.q.val() {
-            self.code_6.d.next = self.code_byte.val();
+            self.code_6.d.next = !self.complement_5.q.val();
             if self.is_high.val() {
                 self.code_6.d.next = self.high.val();
             }
@@ -352,7 +376,7 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             | self.last_6.q.val();
 
         if self.start.val() {
-            self.countdown.d.next = 4.into();
+            self.countdown.d.next = self.fetch_steps.val();
         }
         if self.reset.val() {
             self.running.d.next = false;

@@ -2,18 +2,21 @@
 //! half to even does it.
 //!
 //! ```text
-//!  fraction ──► [run of equal bits] ──► + ──► tie? ──► up
-//!  digits       [single one below]      ▲      ▲
-//!               [half bit] ─────────────│──────┘
-//!  whole ─────► [leading one] ──────────┘
+//!  digit ───────► [run of equal bits] ──► + ──► tie? ──► up
+//!                 [single one below]      ▲      ▲
+//!  close, half ───────────────────────────│──────┤
+//!  whole ───────► [leading one] ──────────┘      │
+//!        └───────────────────────────────────────┘
 //! ```
-//! One digit of the fraction per cycle, lowest first, the first one marked by
-//! `first`; `whole` comes together with the last and stays for one cycle more. In that
-//! cycle, and only then, `up` is valid. The next fraction may follow at once.
+//! One digit of the low part of the fraction per cycle, lowest first, the first one
+//! marked by `first`. The upper part comes in the cycle after the last digit, which
+//! `skip` marks as bringing none, and stays for one cycle more. In that cycle, and
+//! only then, `up` is valid; the next fraction may begin in it.
 //!
-//! `fraction`: `Q` bits. `whole`: the integer part, rounded down, in two's
-//! complement. Both may belong to a negative product: its rounding is the mirror
-//! image.
+//! `digit`: `Q` bits. `whole`: the integer part, rounded down, in two's complement.
+//! `half`: the highest bit of the fraction; `close`: the `Q * idle_steps(Q) - 1` bits
+//! below are all its opposite. All may belong to a negative product: its rounding is
+//! the mirror image.
 //!
 //! # The rule
 //! Let the product be `whole + f`, `l = floor(log2 |product|)` of its integer part,
@@ -29,23 +32,26 @@
 //! - b1 = 1, and b2 ... b(24-l) are zeros, or only b(24-l) is not and nothing is below.
 //!
 //! So what counts of the fraction is the length of the run of equal bits that b2
-//! begins, and whether there is but a single one in all bits from b2 on. Both are
-//! updated digit by digit. A fraction goes on in zeros below its first digit, without
-//! end: a run of zeros down to there is as long as any.
+//! begins, and whether there is but a single one in all bits from b2 on. The run has
+//! 14 bits at least, so `close` must be true; what the digits add to it is updated
+//! digit by digit. A fraction goes on in zeros below its first digit, without end: a
+//! run of zeros down to there is as long as any.
 
+use quern_isa::numerics::idle_steps;
 use rust_hdl::prelude::*;
 
 #[derive(LogicBlock)]
 pub struct Rounding<const Q: usize> {
     pub clock: Signal<In, Clock>,
-    pub fraction: Signal<In, Bits<Q>>,
+    pub digit: Signal<In, Bits<Q>>,
     pub first: Signal<In, Bit>,
+    pub skip: Signal<In, Bit>,
+    pub half: Signal<In, Bit>,
+    pub close: Signal<In, Bit>,
     pub whole: Signal<In, Bits<9>>,
     pub up: Signal<Out, Bit>,
 
-    /// The highest bit of the last digit: not yet in the run, as it may be b1.
-    half: DFF<Bit>,
-    /// Length of the run; `ENDLESS` and anything above 25 alike.
+    /// Length of the run in the digits; `ENDLESS` and anything above 18 alike.
     run: DFF<Bits<5>>,
     run_bit: DFF<Bit>,
     any_one: DFF<Bit>,
@@ -55,13 +61,11 @@ pub struct Rounding<const Q: usize> {
     /// The integer part of the magnitude is 0.
     below_one: DFF<Bit>,
 
-    /// The fraction's bits that are new below the half bit, lowest first.
-    window: Signal<Local, Bits<Q>>,
-    window_any: Signal<Local, Bit>,
-    window_top: Signal<Local, Bit>,
-    window_highest_one: Signal<Local, Bits<Q>>,
-    window_other_ones: Signal<Local, Bits<Q>>,
-    /// Equal bits at the top of the window.
+    digit_any: Signal<Local, Bit>,
+    top: Signal<Local, Bit>,
+    highest_one: Signal<Local, Bits<Q>>,
+    other_ones: Signal<Local, Bits<Q>>,
+    /// Equal bits at the top of the digit.
     lead: Signal<Local, Bits<5>>,
     uniform: Signal<Local, Bit>,
     longer: Signal<Local, Bits<5>>,
@@ -71,6 +75,9 @@ pub struct Rounding<const Q: usize> {
     toward_zero: Signal<Local, Bit>,
     tie: Signal<Local, Bit>,
 
+    /// Where `run + level` is a tie.
+    enough: Constant<Bits<6>>,
+    nearly_enough: Constant<Bits<6>>,
     digit_bits: Constant<Bits<5>>,
     endless: Constant<Bits<5>>,
     /// The longest run that can still grow by a digit.
@@ -87,24 +94,28 @@ const ENDLESS: u64 = 31;
 impl<const Q: usize> Default for Rounding<Q> {
     fn default() -> Self {
         const { assert!(Q <= 8) }
+        let close_bits = Q as u64 * idle_steps(Q as u32) as u64 - 1;
+        // A tie's run is 23 - l bits long, and `level` is l + 2.
+        let enough = 25 - close_bits;
         Self {
             clock: Default::default(),
-            fraction: Default::default(),
+            digit: Default::default(),
             first: Default::default(),
+            skip: Default::default(),
+            half: Default::default(),
+            close: Default::default(),
             whole: Default::default(),
             up: Default::default(),
-            half: Default::default(),
             run: Default::default(),
             run_bit: Default::default(),
             any_one: Default::default(),
             many_ones: Default::default(),
             level: Default::default(),
             below_one: Default::default(),
-            window: Default::default(),
-            window_any: Default::default(),
-            window_top: Default::default(),
-            window_highest_one: Default::default(),
-            window_other_ones: Default::default(),
+            digit_any: Default::default(),
+            top: Default::default(),
+            highest_one: Default::default(),
+            other_ones: Default::default(),
             lead: Default::default(),
             uniform: Default::default(),
             longer: Default::default(),
@@ -113,6 +124,8 @@ impl<const Q: usize> Default for Rounding<Q> {
             exact: Default::default(),
             toward_zero: Default::default(),
             tie: Default::default(),
+            enough: Constant::new(bits(enough)),
+            nearly_enough: Constant::new(bits(enough - 1)),
             digit_bits: Constant::new(bits(Q as u64)),
             endless: Constant::new(bits(ENDLESS)),
             growing: Constant::new(bits(ENDLESS - Q as u64)),
@@ -128,56 +141,52 @@ impl<const Q: usize> Logic for Rounding<Q> {
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, half, run, run_bit, any_one, many_ones, level, below_one);
-
-        // The half bit of the digit before is the lowest new bit of the run.
-        self.window.next = self.fraction.val() << 1;
-        if self.half.q.val() & !self.first.val() {
-            self.window.next = (self.fraction.val() << 1) | 1;
-        }
-        for i in 0..Q {
-            self.half.d.next = self.fraction.val().get_bit(i);
-            self.window_top.next = self.window.val().get_bit(i);
-        }
+        dff_setup!(self, clock, run, run_bit, any_one, many_ones, level, below_one);
 
         // The lowest bit that differs from the top ends the run.
+        for i in 0..Q {
+            self.top.next = self.digit.val().get_bit(i);
+        }
         self.uniform.next = true;
         self.lead.next = self.digit_bits.val();
         for i in 0..Q {
-            if self.window.val().get_bit(i) != self.window_top.val() {
+            if self.digit.val().get_bit(i) != self.top.val() {
                 self.uniform.next = false;
                 self.lead.next = self.above[i].val();
             }
         }
         self.longer.next = self.run.q.val() + self.digit_bits.val();
-        self.run_bit.d.next = self.window_top.val();
-        self.run.d.next = self.lead.val();
-        if self.uniform.val() {
-            if self.first.val() {
-                if !self.window_top.val() {
-                    self.run.d.next = self.endless.val();
-                }
-            } else if self.window_top.val() == self.run_bit.q.val() {
-                self.run.d.next = self.longer.val();
-                if self.run.q.val() > self.growing.val() {
-                    self.run.d.next = self.endless.val();
-                }
-            }
-        }
 
-        // One, or more than one, among all bits so far.
-        self.window_any.next = self.window.val().any();
-        self.window_highest_one.next = 0.into();
+        // One, or more than one, in the digit.
+        self.digit_any.next = self.digit.val().any();
+        self.highest_one.next = 0.into();
         for i in 0..Q {
-            if self.window.val().get_bit(i) {
-                self.window_highest_one.next = self.power[i].val();
+            if self.digit.val().get_bit(i) {
+                self.highest_one.next = self.power[i].val();
             }
         }
-        self.window_other_ones.next = self.window.val() & !self.window_highest_one.val();
-        self.any_one.d.next = self.window_any.val() | (self.any_one.q.val() & !self.first.val());
-        self.many_ones.d.next = self.window_other_ones.val().any()
-            | (self.window_any.val() & self.any_one.q.val() & !self.first.val())
-            | (self.many_ones.q.val() & !self.first.val());
+        self.other_ones.next = self.digit.val() & !self.highest_one.val();
+
+        if !self.skip.val() {
+            self.run_bit.d.next = self.top.val();
+            self.run.d.next = self.lead.val();
+            if self.uniform.val() {
+                if self.first.val() {
+                    if !self.top.val() {
+                        self.run.d.next = self.endless.val();
+                    }
+                } else if self.top.val() == self.run_bit.q.val() {
+                    self.run.d.next = self.longer.val();
+                    if self.run.q.val() > self.growing.val() {
+                        self.run.d.next = self.endless.val();
+                    }
+                }
+            }
+            self.any_one.d.next = self.digit_any.val() | (self.any_one.q.val() & !self.first.val());
+            self.many_ones.d.next = self.other_ones.val().any()
+                | (self.digit_any.val() & self.any_one.q.val() & !self.first.val())
+                | (self.many_ones.q.val() & !self.first.val());
+        }
 
         // A fraction is rounded down, so the integer part of a negative product's
         // magnitude is the complement (where the fraction is 0 it is one more, but
@@ -194,22 +203,22 @@ impl<const Q: usize> Logic for Rounding<Q> {
             }
         }
 
-        // A run of 23 - l bits is a tie: run + level >= 25. With exactly u it is one
-        // bit shorter; within 1/2 of zero all is one bit longer.
+        // With exactly u the run is one bit shorter; within 1/2 of zero all is one bit
+        // longer.
         self.reach.next = bit_cast::<6, 5>(self.run.q.val()) + bit_cast::<6, 4>(self.level.q.val());
-        self.exact.next = self.half.q.val() & !self.many_ones.q.val();
+        self.exact.next = self.half.val() & !self.many_ones.q.val();
         self.toward_zero.next =
-            self.below_one.q.val() & (self.half.q.val() == self.whole.val().get_bit(8));
-        self.tie.next = self.reach.val() > 25;
-        if self.reach.val() == 25 {
+            self.below_one.q.val() & (self.half.val() == self.whole.val().get_bit(8));
+        self.tie.next = self.reach.val() > self.enough.val();
+        if self.reach.val() == self.enough.val() {
             self.tie.next = self.exact.val() | !self.toward_zero.val();
         }
-        if self.reach.val() == 24 {
+        if self.reach.val() == self.nearly_enough.val() {
             self.tie.next = self.exact.val() & !self.toward_zero.val();
         }
 
-        self.up.next = self.half.q.val();
-        if (self.run_bit.q.val() != self.half.q.val()) & self.tie.val() {
+        self.up.next = self.half.val();
+        if self.close.val() & (self.run_bit.q.val() != self.half.val()) & self.tie.val() {
             self.up.next = self.whole.val().get_bit(0);
         }
     }

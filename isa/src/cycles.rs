@@ -1,7 +1,7 @@
 //! The cycle model: how many clock cycles the RTL takes, exactly, when both stream
 //! ports are always ready.
 
-use crate::numerics::step_count;
+use crate::numerics::{idle_steps, step_count};
 use crate::{Activate, ChannelParameters, Config, Instruction, Matrix, Source};
 
 /// Cycles from the first beat of the instruction to the cycle before the first
@@ -19,7 +19,7 @@ pub fn instruction_cycles(
         Instruction::Load { space, count, .. } => *count as u64 * config.word_beats(*space) as u64,
         Instruction::Matrix(matrix) => matrix_cycles(config, matrix),
         // The unit starts in the decoding cycle.
-        Instruction::Activate(activate) => activate_cycles(activate, parameters) - 1,
+        Instruction::Activate(activate) => activate_cycles(config, activate, parameters) - 1,
         Instruction::Store { source, count, .. } => store_cycles(config, *source, *count),
     };
     fetch_cycles(config) + execution
@@ -60,17 +60,19 @@ fn store_cycles(config: &Config, source: Source, count: u16) -> u64 {
 /// Cycles from the one `ActivationUnit` gets its start pulse in to the one it writes
 /// the last byte in, both included.
 ///
-/// Five cycles to fetch the first output; then outputs follow each other as fast as
-/// the requantiser's steps, or the fetches, allow; seven cycles from the last digit
-/// of the last output to its write.
+/// Five cycles to fetch the first output, seven from the last one's product to its
+/// write. Between them a cycle for each digit of a sum and one more, but not fewer
+/// than it takes to fetch the next output.
 pub fn activate_cycles(
+    config: &Config,
     activate: &Activate,
     parameters: impl Fn(usize) -> ChannelParameters,
 ) -> u64 {
-    const FETCH: u64 = 4;
+    const FETCH: u32 = 4;
+    let rows = config.requantise_rows;
     let position: u64 = (0..activate.columns as usize)
         .map(|column| parameters(activate.parameter as usize + column).steps)
-        .map(|steps| FETCH.max(step_count(steps) as u64))
+        .map(|steps| FETCH.max(step_count(steps, rows) - idle_steps(rows) + 1) as u64)
         .sum();
     5 + activate.positions as u64 * position + 7
 }

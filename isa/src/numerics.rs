@@ -16,17 +16,16 @@ const INTEGER_LIMIT: u32 = 511;
 /// Multiplier and steps of a positive, finite f32 scale, for a requantiser that
 /// consumes `rows` bits per step.
 ///
-/// Scales too small to move any accumulator give multiplier 0, scales of 2^23 and
-/// more the largest multiplier at the smallest shift: both vanish or saturate just
-/// as the f32 product does.
+/// Scales too small to move any accumulator give multiplier 0; scales of 2^8 and more,
+/// which take every accumulator but 0 beyond all codes, a large multiplier that does
+/// the same.
 pub fn encode_scale(scale: f32, rows: u32) -> (u32, u8) {
     assert!(
         scale.is_finite() && scale > 0.0,
         "a scale is positive and finite"
     );
-    // Enough steps that no magnitude, 2^31 after rounding at the most, is too large
-    // for them.
-    let zero = (0, 33u32.div_ceil(rows) as u8);
+    // Enough steps to hold every sum: 33 bits, as 2^31 - 1 rounds to 2^31.
+    let zero = (0, (33u32.div_ceil(rows) + idle_steps(rows)) as u8);
     let bits = scale.to_bits();
     let exponent = (bits >> 23) as i32;
     if exponent == 0 {
@@ -35,9 +34,11 @@ pub fn encode_scale(scale: f32, rows: u32) -> (u32, u8) {
     let mantissa = (bits & 0x7f_ffff) | 0x80_0000;
     // scale = mantissa * 2^-shift
     let shift = 127 + 23 - exponent;
-    if shift < 1 {
-        // 2^23 and more: every accumulator but 0 saturates, with one step too.
-        return (((1 << MANTISSA_BITS) - 1) << (rows - 1), 1);
+    if shift < 16 {
+        return (
+            (1 << (MANTISSA_BITS + rows - 1)) - 1,
+            16u32.div_ceil(rows) as u8,
+        );
     }
     let steps = (shift as u32).div_ceil(rows);
     if steps * rows > MAX_SHIFT {
@@ -100,12 +101,20 @@ pub fn scale_and_round(magnitude: u32, multiplier: u32, shift: u32) -> u32 {
     (integer + up as u64) as u32
 }
 
-/// Steps a requantiser takes for the `steps` of a parameter word: hardware keeps
-/// four bits of them, and its counter runs from 0 through all sixteen values.
-pub fn step_count(steps: u8) -> u32 {
-    match steps as u32 & 15 {
-        0 => 16,
-        steps => steps,
+/// Steps, of those a parameter word gives, in which no digit of a sum is left: a sum
+/// that reaches so far up, times a multiplier of 2^23 and more, is 2^10 and more.
+pub const fn idle_steps(rows: u32) -> u32 {
+    12 / rows
+}
+
+/// Steps a requantiser counts for the `steps` of a parameter word: hardware keeps
+/// four bits of them, and there is at least one digit.
+pub const fn step_count(steps: u8, rows: u32) -> u32 {
+    let (steps, least) = (steps as u32 & 15, idle_steps(rows) + 1);
+    if steps < least {
+        least
+    } else {
+        steps
     }
 }
 
@@ -114,18 +123,18 @@ pub fn step_count(steps: u8) -> u32 {
 ///
 /// Defined for every parameter word, also for those that
 /// [`encode_scale`] never gives: the multiplier has `23 + rows` bits, the steps are
-/// those of [`step_count`], and a sum that `step_count * rows` bits can't hold in
-/// two's complement is out of range. (For a multiplier of 2^23 and more that is
-/// exact: the product is beyond 2^22.)
+/// those of [`step_count`], and a sum that the steps before the
+/// [idle](idle_steps) ones can't hold, in two's complement, is out of range.
 pub fn requantise(sum: i32, parameters: &ChannelParameters, rows: u32, low: u8, high: u8) -> u8 {
     let magnitude = round_to_f32(sum.unsigned_abs());
     let multiplier = parameters.multiplier & ((1 << (MANTISSA_BITS + rows - 1)) - 1);
-    let shift = step_count(parameters.steps) * rows;
+    let steps = step_count(parameters.steps, rows);
     let negative = sum < 0;
+    let held_bits = (steps - idle_steps(rows)) * rows;
     // A negative limit itself is still held.
-    let fits = shift > 32 || magnitude as u64 - (negative as u64) < (1 << (shift - 1));
+    let fits = held_bits > 32 || magnitude as u64 - (negative as u64) < (1 << (held_bits - 1));
     let rounded = match fits {
-        true => scale_and_round(magnitude, multiplier, shift),
+        true => scale_and_round(magnitude, multiplier, steps * rows),
         false => INTEGER_LIMIT,
     } as i32;
     let signed = if negative { -rounded } else { rounded };

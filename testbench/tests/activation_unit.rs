@@ -142,7 +142,7 @@ impl<
     /// Runs one instruction and compares its writes, in order, and its cycles.
     fn execute(&mut self, operands: &Activate, memories: &Memories) {
         let expected = self.writes(operands, memories);
-        let cycles = activate_cycles(operands, |index| memories.parameters[index]);
+        let cycles = activate_cycles(&self.config, operands, |index| memories.parameters[index]);
         self.set_operands(operands);
         self.unit.start.next = true;
         let mut writes: Vec<Write> = self.cycle(memories).into_iter().collect();

@@ -7,7 +7,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use quern_hdl::{
     AccumulatorSelect, DigitMultiplier, ParameterFields, Requantise, RoundSignificand, Rounding,
 };
-use quern_isa::numerics::{encode_scale, requantise, round_to_f32, step_count, wrap};
+use quern_isa::numerics::{encode_scale, idle_steps, requantise, round_to_f32, step_count, wrap};
 use quern_isa::{ChannelParameters, ASIC16, CU, TINY};
 use quern_testbench::cosim::Recorder;
 use rust_hdl::prelude::*;
@@ -130,35 +130,44 @@ fn digit_multiplier<const Q: usize, const M: usize>(values: usize) {
     // Small products, so that their integer parts are in range, and any.
     let value = (any::<i32>(), 0u32..32).prop_map(|(value, shift)| value >> shift);
     let stream = samples((value, multipliers, lengths, 0usize..3), values);
+    let point = Q * idle_steps(Q as u32) as usize;
     // What the outputs must be, by cycle.
     let mut fractions: Vec<Option<i64>> = vec![None; 2];
-    let mut results: Vec<Option<i64>> = vec![None; 2];
+    let mut uppers: Vec<Option<i64>> = vec![None; 2];
     let mut held = None;
     for (value, multiplier, digits, pause) in stream {
         let value = wrap(value as i64, (digits * Q) as u32) as i64;
         let product = value as i128 * multiplier as i128;
-        for cycle in 0..digits + pause {
+        for cycle in 0..digits + 1 + pause {
             let busy = cycle < digits;
             let place = cycle * Q;
             unit.digit.next = low_bits(if busy { value >> place } else { 0x5a });
             unit.previous.next = busy && place > 0 && (value >> (place - 1)) & 1 == 1;
             unit.first.next = cycle == 0;
-            unit.last.next = cycle + 1 == digits;
+            unit.last.next = cycle == digits;
             unit.multiplier.next = bits(multiplier);
             unit.cycle();
             fractions.push(busy.then_some((product >> place) as i64));
-            results.push((cycle + 1 == digits).then_some((product >> (digits * Q)) as i64));
+            uppers.push((cycle == digits).then_some((product >> (digits * Q)) as i64));
             // A recorded cycle ends with its clock edge: the outputs are now those
             // of the next cycle.
             let row = fractions.len() - 2;
             if let Some(fraction) = fractions[row] {
                 assert_eq!(unit.fraction.val(), low_bits(fraction));
             }
-            held = results[row].or(held);
-            if let Some(whole) = held {
+            held = uppers[row].or(held);
+            if let Some(upper) = held {
+                let whole = upper >> point;
+                let (half, below_half) = (
+                    (upper >> (point - 1)) & 1 == 1,
+                    upper & ((1 << (point - 1)) - 1),
+                );
+                let close = if half { 0 } else { (1 << (point - 1)) - 1 };
                 assert_eq!(unit.whole.val(), low_bits(whole));
                 let in_range = (-256..256).contains(&whole);
                 assert_eq!(unit.out_of_range.val(), !in_range, "{value} * {multiplier}");
+                assert_eq!(unit.half.val(), half);
+                assert_eq!(unit.close.val(), below_half == close);
             }
         }
     }
@@ -175,7 +184,7 @@ fn rounding_finds_every_tie_of_f32() {
 /// the rule in integers.
 fn rounding<const Q: usize>() {
     let mut unit = Recorder::clocked(Rounding::<Q>::default(), |unit| &mut unit.clock);
-    let digits = 32 / Q..=56 / Q;
+    let digits = idle_steps(Q as u32) as usize + 1..=56 / Q;
     let wholes = prop_oneof![-256i64..256, -3i64..3];
     let distance = prop_oneof![
         Just(0i64),
@@ -203,12 +212,22 @@ fn rounding<const Q: usize>() {
             Some(_) => half - offset,
             None => random as i64,
         } & ((1 << width) - 1);
-        for digit in 0..digits {
-            unit.fraction.next = low_bits(fraction >> (digit * Q));
+        let upper = Q * idle_steps(Q as u32) as usize;
+        let lower_digits = digits - upper / Q;
+        for digit in 0..lower_digits {
+            unit.digit.next = low_bits(fraction >> (digit * Q));
             unit.first.next = digit == 0;
-            unit.whole.next = low_bits(whole);
+            unit.skip.next = false;
             unit.cycle();
         }
+        // Any digit may stand in the skipped cycle.
+        unit.digit.next = low_bits(random as i64);
+        unit.skip.next = true;
+        unit.whole.next = low_bits(whole);
+        unit.half.next = (fraction >> (width - 1)) & 1 == 1;
+        let top = fraction >> (width - upper as u32);
+        unit.close.next = top == 1 << (upper - 1) || top == (1 << (upper - 1)) - 1;
+        unit.cycle();
         let up = rounds_up(whole, fraction, width);
         assert_eq!(unit.up.val(), up, "{whole} + {fraction:#x} / 2^{width}");
     }
@@ -286,7 +305,9 @@ fn run<const W: usize, const Q: usize, const M: usize>(
             "cycle {cycle}"
         );
         if let (true, Some((_, parameters))) = (unit.take.val(), next) {
-            let interval = step_count(parameters.steps).max(4);
+            let rows = Q as u32;
+            let digits = step_count(parameters.steps, rows) - idle_steps(rows);
+            let interval = (digits + 1).max(4);
             take_at = cycle + interval;
             done_at.push_back(cycle + interval + 6);
             next = pending.next();
