@@ -49,6 +49,9 @@ use std::fmt::Write as _;
 use thiserror::Error;
 use unit::Unit;
 
+/// For Verilator's lint: what it remarks on in the core, and why each place is right.
+pub const WAIVERS: &str = include_str!("verilog/waivers.vlt");
+
 /// Verilog text and what it contains.
 #[derive(Debug, Clone)]
 pub struct Verilog {

@@ -441,6 +441,10 @@ impl Lowering<'_> {
         bits: usize,
     ) -> Result<Expr, Problem> {
         let offset = self.expression(offset)?;
+        let offset = match self.fixed(&offset) {
+            Some(value) => Expr::Literal(value),
+            None => offset,
+        };
         match self.expression(of)? {
             Expr::Signal(id) => Ok(Expr::Slice(id, Box::new(offset), bits)),
             Expr::Slice(id, outer, _) => Ok(Expr::Slice(
@@ -456,6 +460,17 @@ impl Lowering<'_> {
                  `Signal<Local, _>` and take bits of that"
                     .to_owned(),
             ),
+        }
+    }
+
+    /// The value of a constant, or of an expression of literals.
+    fn fixed(&self, expr: &Expr) -> Option<u128> {
+        match expr {
+            Expr::Signal(id) => match &self.table.entries[*id].role {
+                Role::Constant(value) => u128::from_str_radix(value, 16).ok(),
+                _ => None,
+            },
+            other => other.constant(),
         }
     }
 
