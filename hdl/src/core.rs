@@ -297,19 +297,19 @@ impl<
         self.loader.last_word.next = self.instruction.last_word.val();
 
         self.weights.clock.next = self.clock.val();
-        self.weights.write_address.next = self.instruction.address.val().get_bits::<B>(0);
+        self.weights.write_address.next = bit_cast::<B, A>(self.instruction.address.val());
         self.weights.write_enable.next = self.loader.weight_enable.val();
         for i in 0..C {
             self.weights.write_data[i].next = self.unpack.place[i].val();
         }
         self.parameters.clock.next = self.clock.val();
-        self.parameters.write_address.next = self.instruction.address.val().get_bits::<P>(0);
+        self.parameters.write_address.next = bit_cast::<P, A>(self.instruction.address.val());
         self.parameters.write_enable.next = self.loader.parameter_enable.val();
         for i in 0..L {
             self.parameters.write_data[i].next = self.unpack.place[i].val();
         }
         self.lookup.clock.next = self.clock.val();
-        self.lookup.write_address.next = self.instruction.address.val().get_bits::<8>(0);
+        self.lookup.write_address.next = bit_cast::<8, A>(self.instruction.address.val());
         self.lookup.write_enable.next = self.loader.table_enable.val();
         self.lookup.write_data[0].next = self.unpack.place[0].val();
 
@@ -318,8 +318,8 @@ impl<
         self.matrix_sequencer.reset.next = self.reset.val();
         self.matrix_sequencer.start.next = self.sequencer.start_matrix.val();
         self.matrix_sequencer.accumulate.next = self.instruction.modifier.val().get_bit(0);
-        self.matrix_sequencer.accumulator.next = self.instruction.address.val().get_bits::<D>(0);
-        self.matrix_sequencer.positions.next = self.instruction.count.val().get_bits::<D1>(0);
+        self.matrix_sequencer.accumulator.next = bit_cast::<D, A>(self.instruction.address.val());
+        self.matrix_sequencer.positions.next = bit_cast::<D1, A>(self.instruction.count.val());
         self.matrix_sequencer.position_stride.next = self.instruction.position_stride.val();
         self.matrix_sequencer.activation.next = self.instruction.activation.val();
         self.matrix_sequencer.more_tiles.next = self.instruction.tiles.val().any();
@@ -344,12 +344,12 @@ impl<
         self.activation_unit.clock.next = self.clock.val();
         self.activation_unit.reset.next = self.reset.val();
         self.activation_unit.start.next = self.sequencer.start_activate.val();
-        self.activation_unit.accumulator.next = self.instruction.address.val().get_bits::<D>(0);
+        self.activation_unit.accumulator.next = bit_cast::<D, A>(self.instruction.address.val());
         self.activation_unit.activation.next = self.instruction.activation.val();
-        self.activation_unit.positions.next = self.instruction.count.val().get_bits::<D1>(0);
+        self.activation_unit.positions.next = bit_cast::<D1, A>(self.instruction.count.val());
         self.activation_unit.position_stride.next = self.instruction.position_stride.val();
-        self.activation_unit.first_parameter.next = self.instruction.weight.val().get_bits::<P>(0);
-        self.activation_unit.columns.next = self.instruction.tiles.val().get_bits::<5>(0);
+        self.activation_unit.first_parameter.next = bit_cast::<P, B>(self.instruction.weight.val());
+        self.activation_unit.columns.next = bit_cast::<5, T>(self.instruction.tiles.val());
         self.activation_unit.lane.next = self.instruction.lane.val();
         self.activation_unit.low.next = self.instruction.low.val();
         self.activation_unit.high.next = self.instruction.high.val();
@@ -388,7 +388,7 @@ impl<
             self.accumulators.address.next = self.activation_unit.accumulator_address.val();
         }
         if self.store.active.val() {
-            self.accumulators.address.next = self.instruction.address.val().get_bits::<D>(0);
+            self.accumulators.address.next = bit_cast::<D, A>(self.instruction.address.val());
         }
 
         // Store.

@@ -38,8 +38,6 @@ pub struct Counters<const S: usize> {
     input_stall_count: RingCounter<S>,
     output_stall_count: RingCounter<S>,
     matrix_count: RingCounter<S>,
-    rotated: Signal<Local, Bits<32>>,
-    high_byte: Signal<Local, Bits<32>>,
     one: Constant<Bits<32>>,
     wide: Constant<Bit>,
 }
@@ -65,8 +63,6 @@ impl<const S: usize> Default for Counters<S> {
             input_stall_count: Default::default(),
             output_stall_count: Default::default(),
             matrix_count: Default::default(),
-            rotated: Default::default(),
-            high_byte: Default::default(),
             one: Constant::new(1.into()),
             wide: Constant::new(S > 1),
         }
@@ -87,13 +83,12 @@ impl<const S: usize> Logic for Counters<S> {
         }
         self.cycles.next = self.cycle_count.q.val();
 
-        self.high_byte.next = self.input_stall_count.q.val() << 24;
-        self.rotated.next = (self.head_word.q.val() >> 8) | self.high_byte.val();
-        if self.wide.val() {
-            self.rotated.next = self.input_stall_count.q.val();
-        }
         if self.rotate.val() {
-            self.head_word.d.next = self.rotated.val();
+            self.head_word.d.next =
+                (self.head_word.q.val() >> 8) | (self.input_stall_count.q.val() << 24);
+            if self.wide.val() {
+                self.head_word.d.next = self.input_stall_count.q.val();
+            }
         }
         if self.capture.val() {
             self.head_word.d.next = self.cycle_count.q.val();
@@ -137,8 +132,6 @@ pub struct RingCounter<const S: usize> {
     count: DFF<Bits<32>>,
     operand: Signal<Local, Bits<32>>,
     sum: Signal<Local, Bits<32>>,
-    high_byte: Signal<Local, Bits<32>>,
-    rotated: Signal<Local, Bits<32>>,
     ones: Constant<Bits<32>>,
     wide: Constant<Bit>,
 }
@@ -155,8 +148,6 @@ impl<const S: usize> Default for RingCounter<S> {
             count: Default::default(),
             operand: Default::default(),
             sum: Default::default(),
-            high_byte: Default::default(),
-            rotated: Default::default(),
             ones: Constant::new(0xffff_ffff.into()),
             wide: Constant::new(S > 1),
         }
@@ -175,14 +166,12 @@ impl<const S: usize> Logic for RingCounter<S> {
             self.operand.next = self.ones.val();
         }
         self.sum.next = self.count.q.val() + self.operand.val();
-        self.high_byte.next = self.follower.val() << 24;
-        self.rotated.next = (self.count.q.val() >> 8) | self.high_byte.val();
-        if self.wide.val() {
-            self.rotated.next = self.follower.val();
-        }
         self.count.d.next = self.sum.val();
         if self.rotate.val() {
-            self.count.d.next = self.rotated.val();
+            self.count.d.next = (self.count.q.val() >> 8) | (self.follower.val() << 24);
+            if self.wide.val() {
+                self.count.d.next = self.follower.val();
+            }
         }
         if self.clear.val() {
             self.count.d.next = 0.into();

@@ -9,7 +9,7 @@
 //!             ├─► activation ◄ stride ► activation
 //!             ├─► weight   ◄ +1 ──────► weight, parameter
 //!             ├─► tiles    ◄ −1 ──────► tiles, columns
-//!             └─► bytes 13 to 15 ─────► lane, low, high, tile_stride
+//!             └─► bytes 13 to 15 ─────► lane, low, high
 //! ```
 //! Latency 1 cycle from `write` to the field. Bit j of `write` says that `place[j]`
 //! carries byte j of the instruction (layout: `quern_isa::Instruction::encode`).
@@ -47,7 +47,6 @@ pub struct InstructionRegister<const A: usize, const B: usize, const T: usize> {
     pub lane: Signal<Out, Bits<5>>,
     pub low: Signal<Out, Bits<8>>,
     pub high: Signal<Out, Bits<8>>,
-    pub tile_stride: Signal<Out, Bits<16>>,
     opcode_field: DFF<Bits<3>>,
     modifier_field: DFF<Bits<2>>,
     address_field: OperandRegister<A>,
@@ -57,13 +56,14 @@ pub struct InstructionRegister<const A: usize, const B: usize, const T: usize> {
     weight_field: OperandRegister<B>,
     tiles_field: OperandRegister<T>,
     lane_field: DFF<Bits<5>>,
-    last_field: OperandRegister<16>,
+    tile_stride_field: OperandRegister<A>,
+    low_field: DFF<Bits<8>>,
+    high_field: DFF<Bits<8>>,
     one: Constant<Bits<A>>,
     minus_one: Constant<Bits<A>>,
     none: Constant<Bits<A>>,
     next_row: Constant<Bits<B>>,
     next_tile: Constant<Bits<T>>,
-    none_16: Constant<Bits<16>>,
 }
 
 impl<const A: usize, const B: usize, const T: usize> Default for InstructionRegister<A, B, T> {
@@ -87,7 +87,6 @@ impl<const A: usize, const B: usize, const T: usize> Default for InstructionRegi
             lane: Default::default(),
             low: Default::default(),
             high: Default::default(),
-            tile_stride: Default::default(),
             opcode_field: Default::default(),
             modifier_field: Default::default(),
             address_field: OperandRegister::counting(),
@@ -97,13 +96,14 @@ impl<const A: usize, const B: usize, const T: usize> Default for InstructionRegi
             weight_field: OperandRegister::counting(),
             tiles_field: OperandRegister::counting(),
             lane_field: Default::default(),
-            last_field: OperandRegister::counting(),
+            tile_stride_field: OperandRegister::counting(),
+            low_field: Default::default(),
+            high_field: Default::default(),
             one: Constant::new(1.into()),
             minus_one: Constant::new(((1 << A) - 1).into()),
             none: Constant::new(0.into()),
             next_row: Constant::new(1.into()),
             next_tile: Constant::new(((1 << T) - 1).into()),
-            none_16: Constant::new(0.into()),
         }
     }
 }
@@ -113,7 +113,15 @@ impl<const A: usize, const B: usize, const T: usize> Logic for InstructionRegist
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, opcode_field, modifier_field, lane_field);
+        dff_setup!(
+            self,
+            clock,
+            opcode_field,
+            modifier_field,
+            lane_field,
+            low_field,
+            high_field
+        );
         if self.write.val().get_bit(0) {
             self.opcode_field.d.next = self.place[0].val().get_bits::<3>(0);
         }
@@ -161,7 +169,7 @@ impl<const A: usize, const B: usize, const T: usize> Logic for InstructionRegist
         self.activation_field.write_low.next = self.write.val().get_bit(8);
         self.activation_field.write_high.next = self.write.val().get_bit(9);
         self.activation_field.step.next = self.step_tile.val();
-        self.activation_field.stride.next = self.last_field.q.val().get_bits::<A>(0);
+        self.activation_field.stride.next = self.tile_stride_field.q.val();
         self.activation.next = self.activation_field.q.val();
 
         self.weight_field.clock.next = self.clock.val();
@@ -183,15 +191,22 @@ impl<const A: usize, const B: usize, const T: usize> Logic for InstructionRegist
         self.tiles_field.stride.next = self.next_tile.val();
         self.tiles.next = self.tiles_field.q.val();
 
-        self.last_field.clock.next = self.clock.val();
-        self.last_field.low.next = self.place[14].val();
-        self.last_field.high.next = self.place[15].val();
-        self.last_field.write_low.next = self.write.val().get_bit(14);
-        self.last_field.write_high.next = self.write.val().get_bit(15);
-        self.last_field.step.next = false;
-        self.last_field.stride.next = self.none_16.val();
-        self.tile_stride.next = self.last_field.q.val();
-        self.low.next = self.last_field.q.val().get_bits::<8>(0);
-        self.high.next = self.last_field.q.val().get_bits::<8>(8);
+        self.tile_stride_field.clock.next = self.clock.val();
+        self.tile_stride_field.low.next = self.place[14].val();
+        self.tile_stride_field.high.next = self.place[15].val();
+        self.tile_stride_field.write_low.next = self.write.val().get_bit(14);
+        self.tile_stride_field.write_high.next = self.write.val().get_bit(15);
+        self.tile_stride_field.step.next = false;
+        self.tile_stride_field.stride.next = self.none.val();
+
+        // The same bytes as the tile stride's; synthesis keeps one copy.
+        if self.write.val().get_bit(14) {
+            self.low_field.d.next = self.place[14].val();
+        }
+        if self.write.val().get_bit(15) {
+            self.high_field.d.next = self.place[15].val();
+        }
+        self.low.next = self.low_field.q.val();
+        self.high.next = self.high_field.q.val();
     }
 }

@@ -97,20 +97,20 @@ impl<const R: usize, const C: usize, const L: usize> Logic for Loader<R, C, L> {
         if self.space.val() == self.weights.val() {
             self.last_place.next = self.last_weight.val();
             if self.beat.val() {
-                self.weight_enable.next = self.place.val().get_bits::<C>(0);
+                self.weight_enable.next = bit_cast::<C, 16>(self.place.val());
             }
         } else if self.space.val() == self.parameters.val() {
             self.last_place.next = self.last_parameter.val();
             if self.beat.val() {
-                self.parameter_enable.next = self.place.val().get_bits::<L>(0);
+                self.parameter_enable.next = bit_cast::<L, 16>(self.place.val());
             }
         } else if self.space.val() == self.table_space.val() {
             self.last_place.next = self.last_table.val();
             if self.beat.val() {
-                self.table_enable.next = self.place.val().get_bits::<1>(0);
+                self.table_enable.next = bit_cast::<1, 16>(self.place.val());
             }
         } else if self.beat.val() {
-            self.activation_enable.next = self.place.val().get_bits::<R>(0);
+            self.activation_enable.next = bit_cast::<R, 16>(self.place.val());
         }
 
         self.last_place.next = self.last_place.val() & self.place.val();

@@ -28,8 +28,7 @@
 //! `activation`, `more_tiles`: of the tile that comes next; `step_tile` goes to the
 //! one after it. `step_row` goes to the next weight row.
 
-use crate::matrix_unit::latency;
-use crate::LoadableCounter;
+use crate::{LoadableCounter, PositionDelay};
 use rust_hdl::prelude::*;
 
 #[derive(LogicBlock)]
@@ -61,9 +60,7 @@ pub struct MatrixSequencer<const R: usize, const A: usize, const D: usize, const
     first_slot: DFF<Bit>,
     load_slot: DFF<Bit>,
     load_due: DFF<Bit>,
-    // Tokens on their way to the accumulators, which bit 0 reaches.
-    first_token: DFF<Bits<32>>,
-    valid_token: DFF<Bits<32>>,
+    delay: PositionDelay<R>,
     accumulator_count: LoadableCounter<D>,
     /// The next pass's sums replace what the accumulators hold.
     replace: DFF<Bit>,
@@ -74,9 +71,9 @@ pub struct MatrixSequencer<const R: usize, const A: usize, const D: usize, const
     more_positions: Signal<Local, Bit>,
     more_rows: Signal<Local, Bit>,
     last_slot: Signal<Local, Bit>,
-    arrival: Signal<Local, Bit>,
     tile_rows: Constant<Bits<5>>,
-    entry: Constant<Bits<32>>,
+    // All bits but the lowest: set while more than one is left.
+    upper_rows: Constant<Bits<5>>,
     upper_positions: Constant<Bits<D1>>,
 }
 
@@ -112,8 +109,7 @@ impl<const R: usize, const A: usize, const D: usize, const D1: usize> Default
             first_slot: Default::default(),
             load_slot: Default::default(),
             load_due: Default::default(),
-            first_token: Default::default(),
-            valid_token: Default::default(),
+            delay: Default::default(),
             accumulator_count: LoadableCounter::up(),
             replace: Default::default(),
             replacing: Default::default(),
@@ -123,9 +119,8 @@ impl<const R: usize, const A: usize, const D: usize, const D1: usize> Default
             more_positions: Default::default(),
             more_rows: Default::default(),
             last_slot: Default::default(),
-            arrival: Default::default(),
             tile_rows: Constant::new((R as u64).into()),
-            entry: Constant::new((1u64 << latency(R)).into()),
+            upper_rows: Constant::new(0b11110.into()),
             upper_positions: Constant::new(((1u64 << D1) - 2).into()),
         }
     }
@@ -139,23 +134,13 @@ impl<const R: usize, const A: usize, const D: usize, const D1: usize> Logic
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self,
-            clock,
-            active,
-            address,
-            row_slot,
-            first_slot,
-            load_slot,
-            load_due,
-            first_token,
-            valid_token,
-            replace,
+            self, clock, active, address, row_slot, first_slot, load_slot, load_due, replace,
             replacing
         );
 
         // The slots of a pass.
         self.more_positions.next = (self.remaining.q.val() & self.upper_positions.val()).any();
-        self.more_rows.next = self.rows.q.val().get_bits::<4>(1).any();
+        self.more_rows.next = (self.rows.q.val() & self.upper_rows.val()).any();
         self.valid.next =
             self.active.q.val() & (self.more_positions.val() | self.remaining.q.val().get_bit(0));
         self.row.next = self.active.q.val() & (self.more_rows.val() | self.rows.q.val().get_bit(0));
@@ -193,20 +178,15 @@ impl<const R: usize, const A: usize, const D: usize, const D1: usize> Logic
         self.load.next = self.load_due.q.val();
 
         // Accumulators.
-        self.first_token.d.next = self.first_token.q.val() >> 1;
-        if self.first_slot.q.val() {
-            self.first_token.d.next = (self.first_token.q.val() >> 1) | self.entry.val();
-        }
-        self.valid_token.d.next = self.valid_token.q.val() >> 1;
-        if self.valid.val() {
-            self.valid_token.d.next = (self.valid_token.q.val() >> 1) | self.entry.val();
-        }
-        self.arrival.next = self.first_token.q.val().get_bit(1);
+        self.delay.clock.next = self.clock.val();
+        self.delay.reset.next = self.reset.val();
+        self.delay.first.next = self.first_slot.q.val();
+        self.delay.valid.next = self.valid.val();
         self.accumulator_count.clock.next = self.clock.val();
-        self.accumulator_count.load.next = self.arrival.val();
+        self.accumulator_count.load.next = self.delay.arriving.val();
         self.accumulator_count.value.next = self.accumulator.val();
-        self.accumulator_count.step.next = self.valid_token.q.val().get_bit(0);
-        if self.arrival.val() {
+        self.accumulator_count.step.next = self.delay.arrived.val();
+        if self.delay.arriving.val() {
             self.replacing.d.next = self.replace.q.val();
             self.replace.d.next = false;
         }
@@ -214,15 +194,13 @@ impl<const R: usize, const A: usize, const D: usize, const D1: usize> Logic
             self.replace.d.next = !self.accumulate.val();
         }
         self.accumulator_address.next = self.accumulator_count.q.val();
-        self.accumulator_valid.next = self.valid_token.q.val().get_bit(0);
+        self.accumulator_valid.next = self.delay.arrived.val();
         self.accumulator_first.next = self.replacing.q.val();
-        self.busy.next = self.active.q.val() | self.valid_token.q.val().any();
+        self.busy.next = self.active.q.val() | self.delay.busy.val();
 
         if self.reset.val() {
             self.active.d.next = false;
             self.first_slot.d.next = false;
-            self.valid_token.d.next = 0.into();
-            self.first_token.d.next = 0.into();
         }
     }
 }

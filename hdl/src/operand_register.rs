@@ -30,8 +30,7 @@ pub struct OperandRegister<const N: usize> {
     field: DFF<Bits<N>>,
     operand: Signal<Local, Bits<N>>,
     sum: Signal<Local, Bits<N>>,
-    low_bits: Signal<Local, Bits<N>>,
-    high_bits: Signal<Local, Bits<N>>,
+    low_byte: Signal<Local, Bits<N>>,
     high_byte: Signal<Local, Bits<N>>,
     written: Signal<Local, Bits<N>>,
     low_mask: Constant<Bits<N>>,
@@ -66,8 +65,7 @@ impl<const N: usize> OperandRegister<N> {
             field: Default::default(),
             operand: Default::default(),
             sum: Default::default(),
-            low_bits: Default::default(),
-            high_bits: Default::default(),
+            low_byte: Default::default(),
             high_byte: Default::default(),
             written: Default::default(),
             low_mask: Constant::new((0xff & mask).into()),
@@ -97,19 +95,19 @@ impl<const N: usize> Logic for OperandRegister<N> {
         }
         self.sum.next = self.field.q.val() + self.operand.val();
 
-        self.low_bits.next = bit_cast::<N, 8>(self.low.val()) & self.low_mask.val();
+        self.low_byte.next = bit_cast::<N, 8>(self.low.val());
         self.high_byte.next = bit_cast::<N, 8>(self.high.val());
-        self.high_bits.next = self.high_byte.val() << 8;
-
         self.written.next = self.field.q.val();
         if self.step.val() {
             self.written.next = self.sum.val();
         }
         if self.write_low.val() {
-            self.written.next = (self.written.val() & self.high_mask.val()) | self.low_bits.val();
+            self.written.next = (self.written.val() & self.high_mask.val())
+                | (self.low_byte.val() & self.low_mask.val());
         }
         if self.write_high.val() {
-            self.written.next = (self.written.val() & self.low_mask.val()) | self.high_bits.val();
+            self.written.next =
+                (self.written.val() & self.low_mask.val()) | (self.high_byte.val() << 8);
         }
         self.field.d.next = self.written.val();
     }

@@ -7,7 +7,7 @@
 //!              └────────────── next word ◄──────────────────┘
 //!
 //!  lane[R] ──────────────┐
-//!  sum[C] ► ColumnSelect ┼─► BeatSelect ─► register ─► output, valid/ready
+//!  sum[C] ► one column ──┼─► BeatSelect ─► register ─► output, valid/ready
 //!  counter ──────────────┘
 //! ```
 //! A word takes 2 cycles more than it has beats, in which its address reaches the
@@ -22,7 +22,7 @@
 //! `source`: as `quern_isa::Source`; `advance`, `last`: to the [`BeatRing`](crate::BeatRing);
 //! `capture`, `rotate`: to the [`Counters`](crate::Counters).
 
-use crate::{BeatSelect, ColumnSelect};
+use crate::{AccumulatorSelect, BeatSelect};
 use quern_isa::Source;
 use rust_hdl::prelude::*;
 
@@ -49,11 +49,12 @@ pub struct Store<const R: usize, const C: usize, const W: usize, const S: usize>
     pub stalled: Signal<Out, Bit>,
     pub output: [Signal<Out, Bits<8>>; S],
     pub output_valid: Signal<Out, Bit>,
-    column: ColumnSelect<C, W>,
+    column_sum: AccumulatorSelect<C, W>,
     select: BeatSelect<R, S>,
     state: DFF<Bit>,
     addressed: DFF<Bit>,
     settled: DFF<Bit>,
+    column: DFF<Bits<5>>,
     part: DFF<Bits<2>>,
     valid: DFF<Bit>,
     beat: [DFF<Bits<8>>; S],
@@ -103,6 +104,7 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize> Default for
             stalled: Default::default(),
             output: std::array::from_fn(|_| Default::default()),
             output_valid: Default::default(),
+            column_sum: Default::default(),
             column: Default::default(),
             select: Default::default(),
             state: Default::default(),
@@ -136,7 +138,7 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize> Logic for S
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, state, addressed, settled, part, valid);
+        dff_setup!(self, clock, state, addressed, settled, column, part, valid);
         self.is_activations.next = self.source.val() == self.activations.val();
         self.is_counters.next = self.source.val() == self.counters.val();
 
@@ -186,14 +188,20 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize> Logic for S
         self.rotate.next = self.take.val() & self.is_counters.val();
 
         // Data.
-        self.column.select.next = self.place.val().get_bits::<C>(0);
+        if self.advance.val() {
+            self.column.d.next = self.column.q.val() + 1;
+        }
+        if self.start.val() | self.word_done.val() {
+            self.column.d.next = 0.into();
+        }
+        self.column_sum.column.next = self.column.q.val();
         for i in 0..C {
-            self.column.value[i].next = self.sum[i].val();
+            self.column_sum.value[i].next = self.sum[i].val();
         }
         for i in 0..R {
             self.select.lane[i].next = self.lane[i].val();
         }
-        self.selected.next = self.column.selected.val();
+        self.selected.next = self.column_sum.selected.val();
         self.signs.next = 0.into();
         if (self.selected.val() & self.sign.val()).any() {
             self.signs.next = self.sign_extension.val();
