@@ -2,9 +2,9 @@
 //! to, and writes the bytes channels-last.
 //!
 //! ```text
-//!                    position, column                 word, lane
+//!                        column                       word, lane
 //!                          │                               │
-//!  accumulator_address ◄───┤                               ├──► write_address,
+//!  next_position ◄─────────┤                               ├──► write_address,
 //!  accumulator_value ──► select ─► [ ] ─┐                  │    write_enable
 //!                          │            ▼                  │
 //!  parameter_address ◄─────┘       Requantise ─► code ─────┼──┬──► table_address
@@ -15,8 +15,12 @@
 //! `busy` is up from the cycle after `start` to that of the last write. The memories
 //! answer one cycle after their address.
 //!
-//! Outputs are produced position by position, column 0 first, an output with s steps
-//! max(s, 4) cycles after the one before; from `start` to the last write it takes
+//! The accumulators are addressed from outside, by a counter that the instruction has
+//! anyway: at the first position's word from `start` on, one further from the cycle
+//! after a pulse on `next_position`. `last_position` says that it is at the last one.
+//!
+//! Outputs are produced position by column 0 first, each as soon after the
+//! one before as [`Requantise`] takes it; from `start` to the last write it takes
 //! [`activate_cycles`](quern_isa::cycles::activate_cycles).
 //!
 //! Operands: as in [`Activate`](quern_isa::Activate). `accumulator_value`: two's
@@ -27,17 +31,15 @@
 use crate::{AccumulatorSelect, ParameterFields, Requantise};
 use rust_hdl::prelude::*;
 
-/// `R` lanes, `C` columns, `W` accumulator bits; `A`, `D`, `P` address bits of
-/// activations, accumulators, parameters, `D1 = D + 1`; `L = W / 8 + 6` bytes of a
-/// parameter word; `Q` requantiser rows, `M = 23 + Q` multiplier bits.
+/// `R` lanes, `C` columns, `W` accumulator bits; `A`, `P` address bits of activations
+/// and parameters; `L = W / 8 + 6` bytes of a parameter word; `Q` requantiser rows,
+/// `M = 23 + Q` multiplier bits.
 #[derive(LogicBlock)]
 pub struct ActivationUnit<
     const R: usize,
     const C: usize,
     const W: usize,
     const A: usize,
-    const D: usize,
-    const D1: usize,
     const P: usize,
     const L: usize,
     const Q: usize,
@@ -47,9 +49,8 @@ pub struct ActivationUnit<
     pub reset: Signal<In, Bit>,
     pub start: Signal<In, Bit>,
     pub busy: Signal<Out, Bit>,
-    pub accumulator: Signal<In, Bits<D>>,
+    pub last_position: Signal<In, Bit>,
     pub activation: Signal<In, Bits<A>>,
-    pub positions: Signal<In, Bits<D1>>,
     pub position_stride: Signal<In, Bits<A>>,
     pub first_parameter: Signal<In, Bits<P>>,
     pub columns: Signal<In, Bits<5>>,
@@ -57,7 +58,7 @@ pub struct ActivationUnit<
     pub low: Signal<In, Bits<8>>,
     pub high: Signal<In, Bits<8>>,
     pub table: Signal<In, Bit>,
-    pub accumulator_address: Signal<Out, Bits<D>>,
+    pub next_position: Signal<Out, Bit>,
     pub accumulator_value: [Signal<In, Bits<W>>; C],
     pub parameter_address: Signal<Out, Bits<P>>,
     pub parameter_word: [Signal<In, Bits<8>>; L],
@@ -67,11 +68,9 @@ pub struct ActivationUnit<
     pub write_enable: Signal<Out, Bits<R>>,
     pub write_data: Signal<Out, Bits<8>>,
 
-    // The output that is fetched next.
+    // The output that is fetched next is this column of the addressed word.
     fetching: DFF<Bit>,
-    position: DFF<Bits<D1>>,
     column: DFF<Bits<5>>,
-    next_position: Signal<Local, Bits<D1>>,
     next_column: Signal<Local, Bits<5>>,
     last_column: Signal<Local, Bit>,
     select: AccumulatorSelect<C, W>,
@@ -94,25 +93,22 @@ impl<
         const C: usize,
         const W: usize,
         const A: usize,
-        const D: usize,
-        const D1: usize,
         const P: usize,
         const L: usize,
         const Q: usize,
         const M: usize,
-    > Default for ActivationUnit<R, C, W, A, D, D1, P, L, Q, M>
+    > Default for ActivationUnit<R, C, W, A, P, L, Q, M>
 {
     fn default() -> Self {
         // `place` counts to the last column after the last lane.
-        const { assert!(R.is_power_of_two() && R + C - 1 < 32 && D1 == D + 1 && A >= 5 && P >= 5) }
+        const { assert!(R.is_power_of_two() && R + C - 1 < 32 && A >= 5 && P >= 5) }
         Self {
             clock: Default::default(),
             reset: Default::default(),
             start: Default::default(),
             busy: Default::default(),
-            accumulator: Default::default(),
+            last_position: Default::default(),
             activation: Default::default(),
-            positions: Default::default(),
             position_stride: Default::default(),
             first_parameter: Default::default(),
             columns: Default::default(),
@@ -120,7 +116,7 @@ impl<
             low: Default::default(),
             high: Default::default(),
             table: Default::default(),
-            accumulator_address: Default::default(),
+            next_position: Default::default(),
             accumulator_value: std::array::from_fn(|_| Default::default()),
             parameter_address: Default::default(),
             parameter_word: std::array::from_fn(|_| Default::default()),
@@ -130,9 +126,7 @@ impl<
             write_enable: Default::default(),
             write_data: Default::default(),
             fetching: Default::default(),
-            position: Default::default(),
             column: Default::default(),
-            next_position: Default::default(),
             next_column: Default::default(),
             last_column: Default::default(),
             select: Default::default(),
@@ -154,13 +148,11 @@ impl<
         const C: usize,
         const W: usize,
         const A: usize,
-        const D: usize,
-        const D1: usize,
         const P: usize,
         const L: usize,
         const Q: usize,
         const M: usize,
-    > Logic for ActivationUnit<R, C, W, A, D, D1, P, L, Q, M>
+    > Logic for ActivationUnit<R, C, W, A, P, L, Q, M>
 {
     crate::unit!(
         "Requantises accumulators, looks them up in a table and writes them channels-last."
@@ -168,23 +160,19 @@ impl<
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, fetching, position, column, value, word, place, write);
+        dff_setup!(self, clock, fetching, column, value, word, place, write);
 
         // Fetch: one output per `take`.
-        self.accumulator_address.next =
-            self.accumulator.val() + bit_cast::<D, D1>(self.position.q.val());
-        self.parameter_address.next = self.first_parameter.val() + bit_cast::<P, 5>(self.column.q.val());
-        self.next_position.next = self.position.q.val() + 1;
+        self.parameter_address.next =
+            self.first_parameter.val() + bit_cast::<P, 5>(self.column.q.val());
         self.next_column.next = self.column.q.val() + 1;
         self.last_column.next = self.next_column.val() == self.columns.val();
+        self.next_position.next = self.requantise.take.val() & self.last_column.val();
         if self.requantise.take.val() {
             self.column.d.next = self.next_column.val();
             if self.last_column.val() {
                 self.column.d.next = 0.into();
-                self.position.d.next = self.next_position.val();
-                if self.next_position.val() == self.positions.val() {
-                    self.fetching.d.next = false;
-                }
+                self.fetching.d.next = !self.last_position.val();
             }
         }
         for i in 0..C {
@@ -233,7 +221,6 @@ impl<
 
         if self.start.val() {
             self.fetching.d.next = true;
-            self.position.d.next = 0.into();
             self.column.d.next = 0.into();
             self.word.d.next = self.activation.val();
             self.place.d.next = self.lane.val();

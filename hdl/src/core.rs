@@ -88,7 +88,7 @@ pub struct Core<
     activations: ActivationBuffer<R, A>,
     matrix: MatrixUnit<R, C, H>,
     accumulators: Accumulators<C, W, H, D>,
-    activation_unit: ActivationUnit<R, C, W, A, D, D1, P, L, Q, M>,
+    activation_unit: ActivationUnit<R, C, W, A, P, L, Q, M>,
     store: Store<R, C, W, S>,
     counters: Counters<S>,
     pack: StreamPack<S, S_BITS>,
@@ -275,7 +275,9 @@ impl<
         for i in 0..4 {
             self.sequencer.place[i].next = self.unpack.place[i].val();
         }
-        self.instruction.step_word.next = self.loader.step_word.val() | self.store.step_word.val();
+        self.instruction.step_word.next = self.loader.step_word.val()
+            | self.store.step_word.val()
+            | self.activation_unit.next_position.val();
         self.instruction.step_row.next = self.matrix_sequencer.step_row.val();
         self.instruction.step_tile.next = self.matrix_sequencer.step_tile.val();
         self.sequencer.opcode.next = self.instruction.opcode.val();
@@ -344,9 +346,8 @@ impl<
         self.activation_unit.clock.next = self.clock.val();
         self.activation_unit.reset.next = self.reset.val();
         self.activation_unit.start.next = self.sequencer.start_activate.val();
-        self.activation_unit.accumulator.next = bit_cast::<D, A>(self.instruction.address.val());
         self.activation_unit.activation.next = self.instruction.activation.val();
-        self.activation_unit.positions.next = bit_cast::<D1, A>(self.instruction.count.val());
+        self.activation_unit.last_position.next = self.instruction.last_word.val();
         self.activation_unit.position_stride.next = self.instruction.position_stride.val();
         self.activation_unit.first_parameter.next = bit_cast::<P, B>(self.instruction.weight.val());
         self.activation_unit.columns.next = bit_cast::<5, T>(self.instruction.tiles.val());
@@ -384,10 +385,7 @@ impl<
             }
         }
         self.accumulators.address.next = self.matrix_sequencer.accumulator_address.val();
-        if self.activation_unit.busy.val() {
-            self.accumulators.address.next = self.activation_unit.accumulator_address.val();
-        }
-        if self.store.active.val() {
+        if self.activation_unit.busy.val() | self.store.active.val() {
             self.accumulators.address.next = bit_cast::<D, A>(self.instruction.address.val());
         }
 

@@ -17,7 +17,7 @@
 //! Of each field only the bits are kept that this configuration's memories need, so
 //! a count of 2^N reads as zero in N bits; counted down to 1 it comes out right all
 //! the same. The fields are the executing unit's counters as well: `step_word` goes
-//! to the next word of a load or store, `step_row` to the next weight row,
+//! to the next word of a load or store or position of an activation, `step_row` to the next weight row,
 //! `step_tile` to the next tile and its activations.
 //!
 //! `A`, `B`: address bits of activations and weights, the widest of their kind; `T`:

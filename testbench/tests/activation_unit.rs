@@ -11,9 +11,9 @@ use quern_isa::{Activate, ChannelParameters, Config, ASIC16, CU, TINY};
 use quern_testbench::cosim::Recorder;
 use rust_hdl::prelude::*;
 
-type Tiny = ActivationUnit<4, 4, 32, 8, 6, 7, 6, 10, 4, 27>;
-type Cu = ActivationUnit<8, 6, 24, 9, 8, 9, 8, 9, 4, 27>;
-type Asic16 = ActivationUnit<16, 16, 32, 13, 10, 11, 10, 10, 8, 31>;
+type Tiny = ActivationUnit<4, 4, 32, 8, 6, 10, 4, 27>;
+type Cu = ActivationUnit<8, 6, 24, 9, 8, 9, 4, 27>;
+type Asic16 = ActivationUnit<16, 16, 32, 13, 10, 10, 8, 31>;
 
 /// What the unit reads.
 #[derive(Debug)]
@@ -82,15 +82,16 @@ struct Bench<
     const C: usize,
     const W: usize,
     const A: usize,
-    const D: usize,
-    const D1: usize,
     const P: usize,
     const L: usize,
     const Q: usize,
     const M: usize,
 > {
-    unit: Recorder<ActivationUnit<R, C, W, A, D, D1, P, L, Q, M>>,
+    unit: Recorder<ActivationUnit<R, C, W, A, P, L, Q, M>>,
     config: Config,
+    /// The word of accumulators that is addressed, and the positions left.
+    accumulator: usize,
+    positions: usize,
 }
 
 impl<
@@ -98,18 +99,18 @@ impl<
         const C: usize,
         const W: usize,
         const A: usize,
-        const D: usize,
-        const D1: usize,
         const P: usize,
         const L: usize,
         const Q: usize,
         const M: usize,
-    > Bench<R, C, W, A, D, D1, P, L, Q, M>
+    > Bench<R, C, W, A, P, L, Q, M>
 {
-    fn new(unit: ActivationUnit<R, C, W, A, D, D1, P, L, Q, M>, config: &Config) -> Self {
+    fn new(unit: ActivationUnit<R, C, W, A, P, L, Q, M>, config: &Config) -> Self {
         let mut bench = Bench {
             unit: Recorder::clocked(unit, |unit| &mut unit.clock),
             config: *config,
+            accumulator: 0,
+            positions: 0,
         };
         bench.reset();
         bench
@@ -186,9 +187,9 @@ impl<
     }
 
     fn set_operands(&mut self, operands: &Activate) {
-        self.unit.accumulator.next = bits(operands.accumulator as u64);
+        self.accumulator = operands.accumulator as usize;
         self.unit.activation.next = bits(operands.activation as u64);
-        self.unit.positions.next = bits(operands.positions as u64);
+        self.positions = operands.positions as usize;
         self.unit.position_stride.next = bits(operands.position_stride as u64);
         self.unit.first_parameter.next = bits(operands.parameter as u64);
         self.unit.columns.next = bits(operands.columns as u64);
@@ -200,6 +201,7 @@ impl<
 
     /// One cycle: what is written in it, and the memories' answers after it.
     fn cycle(&mut self, memories: &Memories) -> Option<Write> {
+        self.unit.last_position.next = self.positions == 1;
         self.unit.settle();
         let enable = self.unit.write_enable.val().to_u64();
         let write = (enable != 0).then(|| {
@@ -210,13 +212,18 @@ impl<
                 self.unit.write_data.val().to_u64() as u8,
             )
         });
-        let accumulators = self.unit.accumulator_address.val().index();
+        // A word past the last position may be addressed, but means nothing.
+        let word = self.accumulator.min(self.config.accumulator_words - 1);
+        if self.unit.next_position.val() {
+            self.accumulator += 1;
+            self.positions -= 1;
+        }
         let parameters = self.unit.parameter_address.val().index();
         let table = self.unit.table_address.val().index();
         self.unit.cycle();
         let mask = (1u64 << W) - 1;
         for column in 0..C {
-            let value = memories.accumulators[accumulators * C + column] as u64 & mask;
+            let value = memories.accumulators[word * C + column] as u64 & mask;
             self.unit.accumulator_value[column].next = bits(value);
         }
         let word = memories.parameters[parameters].encode(&self.config);
