@@ -15,10 +15,11 @@
 use crate::error::BuildError;
 use crate::mapping;
 use crate::pins::{self, CLOCK_HZ};
+use crate::placement;
 use crate::report::{Attempt, BuildReport, Placed};
 use crate::serial_link::TIMER_BITS;
 use crate::synthesis;
-use crate::tool::{ToolError, ICEPACK, NEXTPNR, TOOLS};
+use crate::tool::{ToolError, ICEPACK, TOOLS};
 use crate::top;
 use crate::Pll;
 use quern_isa::{Config, CU};
@@ -32,9 +33,8 @@ use tempfile::TempDir;
 /// Serial bits per second.
 pub const BAUD: u64 = 1_000_000;
 
-/// Placements tried until one meets the clock. The first is the one that does in the
-/// released state.
-const SEEDS: [u32; 4] = [1, 2, 3, 4];
+/// Placements tried for a clock, as many as the smallest machine has cores.
+const SEEDS: [u32; 2] = [1, 2];
 
 /// Clocks tried: the board's, then what the PLL can make below the best Fmax so far.
 const CLOCKS_TRIED: usize = 4;
@@ -43,10 +43,6 @@ const CLOCKS_TRIED: usize = 4;
 /// may come out a little slower.
 const MARGIN: f64 = 0.97;
 
-/// nextpnr is asked for a little more than the clock, because it stops improving
-/// where its own estimate says that the goal is met.
-const GOAL: f64 = 1.1;
-
 /// The image's name in the output folder.
 pub const BITSTREAM: &str = "quern.bin";
 
@@ -54,7 +50,7 @@ pub const BITSTREAM: &str = "quern.bin";
 pub struct BuildOptions {
     /// Where the files go when the build has succeeded.
     pub out_dir: PathBuf,
-    /// Placements to try, in this order.
+    /// Placements to try, of which the best is taken.
     pub seeds: Vec<u32>,
     /// The core's clock. None: the board's if it can be met, else the fastest that is.
     pub clock_hz: Option<u64>,
@@ -75,7 +71,7 @@ impl BuildOptions {
 pub enum Step {
     Export,
     Synthesis { clock_mhz: f64 },
-    PlaceAndRoute { seed: u32, clock_mhz: f64 },
+    PlaceAndRoute { seeds: usize, clock_mhz: f64 },
     Pack,
 }
 
@@ -216,47 +212,48 @@ impl Build<'_> {
             .max_by(f64::total_cmp)
     }
 
-    /// The options' seeds in their order, but first those that did well at another
-    /// clock.
-    fn seeds_best_first(&self) -> Vec<u32> {
-        let fmax_of = |seed: u32| {
-            let tries = self.attempts.iter().filter(|attempt| attempt.seed == seed);
-            let fmax = tries.filter_map(|attempt| attempt.fmax_mhz);
-            fmax.fold(0.0, f64::max)
-        };
-        let mut seeds = self.options.seeds.clone();
-        seeds.sort_by(|a, b| fmax_of(*b).total_cmp(&fmax_of(*a)));
-        seeds
-    }
-
-    /// Synthesises for a clock, and tries placements until one meets it.
+    /// Synthesises for a clock, and takes the best placement if it meets it.
     fn at_clock(&mut self, clock: CoreClock) -> Result<Option<Image>, BuildError> {
         self.synthesise(clock)?;
+        let clock_mhz = clock.mhz();
+        let seeds = &self.options.seeds;
+        (self.progress)(Step::PlaceAndRoute {
+            seeds: seeds.len(),
+            clock_mhz,
+        });
+        let begin = Instant::now();
+        let placements = placement::place_and_route(self.folder, clock_mhz, seeds);
+        self.place_time += begin.elapsed();
+
+        let mut best: Option<(u32, Placed)> = None;
         let mut failure = None;
-        for seed in self.seeds_best_first() {
-            let placed = match self.place_and_route(clock, seed) {
-                // Another seed may find places for all cells.
-                Err(BuildError::Tool(error)) => {
-                    failure = Some(error);
-                    None
-                }
-                placed => Some(placed?),
-            };
+        for (seed, outcome) in placements {
+            let fmax_mhz = outcome.as_ref().ok().map(|placed| placed.fmax_mhz);
             self.attempts.push(Attempt {
                 seed,
-                clock_mhz: clock.mhz(),
-                fmax_mhz: placed.map(|placed| placed.fmax_mhz),
+                clock_mhz,
+                fmax_mhz,
             });
-            if let Some(placed) = placed.filter(|placed| placed.fmax_mhz >= clock.mhz()) {
-                return Ok(Some(Image {
+            match outcome {
+                Ok(placed) if best.is_none_or(|(_, best)| placed.fmax_mhz > best.fmax_mhz) => {
+                    best = Some((seed, placed));
+                }
+                Ok(_) => {}
+                // Another seed may find places for all cells.
+                Err(error @ BuildError::Tool(_)) => failure = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        match (best, failure) {
+            (Some((seed, placed)), _) if placed.fmax_mhz >= clock_mhz => {
+                placement::keep(self.folder, seeds, seed)?;
+                Ok(Some(Image {
                     clock,
                     seed,
                     placed,
-                }));
+                }))
             }
-        }
-        match failure {
-            Some(error) if self.best_fmax_mhz(clock).is_none() => Err(error.into()),
+            (None, Some(failure)) => Err(failure),
             _ => Ok(None),
         }
     }
@@ -269,41 +266,7 @@ impl Build<'_> {
         let begin = Instant::now();
         synthesis::map(&verilog, top::MODULE, self.folder)?;
         self.synthesis_time += begin.elapsed();
-        self.write("board.pcf", &pins::pcf())
-    }
-
-    fn place_and_route(&mut self, clock: CoreClock, seed: u32) -> Result<Placed, BuildError> {
-        let clock_mhz = clock.mhz();
-        (self.progress)(Step::PlaceAndRoute { seed, clock_mhz });
-        let begin = Instant::now();
-        let device = format!("--{}", pins::DEVICE);
-        let goal = format!("{:.3}", clock_mhz * GOAL);
-        #[rustfmt::skip]
-        let arguments = [
-            device.as_str(),
-            "--package", pins::PACKAGE,
-            "--json", synthesis::NETLIST,
-            "--pcf", "board.pcf",
-            "--asc", "quern.asc",
-            "--report", "timing.json",
-            "--freq", &goal,
-            "--seed", &seed.to_string(),
-            "--placer", "heap",
-            "--router", "router1",
-            // The goal is above the clock; the build compares Fmax itself.
-            "--timing-allow-fail",
-        ];
-        let outcome = NEXTPNR.run(
-            &arguments,
-            self.folder,
-            "nextpnr.log",
-            "placing and routing",
-        );
-        self.place_time += begin.elapsed();
-        outcome?;
-        Placed::parse(&self.read("timing.json")?).ok_or_else(|| BuildError::Format {
-            file: "timing.json",
-        })
+        self.write(placement::CONSTRAINTS, &pins::pcf())
     }
 
     fn report(&mut self, image: Image) -> Result<BuildReport, BuildError> {
@@ -314,7 +277,7 @@ impl Build<'_> {
         } = image;
         (self.progress)(Step::Pack);
         ICEPACK.run(
-            &["quern.asc", BITSTREAM],
+            &[placement::ROUTED, BITSTREAM],
             self.folder,
             "icepack.log",
             "packing the bitstream",
@@ -355,11 +318,6 @@ impl Build<'_> {
     fn write(&self, file: &str, text: &str) -> Result<(), BuildError> {
         let path = self.folder.join(file);
         fs::write(&path, text).map_err(BuildError::io("writing", &path))
-    }
-
-    fn read(&self, file: &str) -> Result<String, BuildError> {
-        let path = self.folder.join(file);
-        fs::read_to_string(&path).map_err(BuildError::io("reading", &path))
     }
 }
 

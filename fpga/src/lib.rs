@@ -23,6 +23,7 @@ mod error;
 pub mod flow;
 pub mod mapping;
 pub mod pins;
+mod placement;
 mod pll;
 mod report;
 mod reset_generator;

@@ -32,8 +32,8 @@ fn describe(step: Step) -> String {
     match step {
         Step::Export => "exporting the Verilog".into(),
         Step::Synthesis { clock_mhz } => format!("synthesis for {clock_mhz} MHz"),
-        Step::PlaceAndRoute { seed, clock_mhz } => {
-            format!("place and route for {clock_mhz} MHz, seed {seed}")
+        Step::PlaceAndRoute { seeds, clock_mhz } => {
+            format!("place and route for {clock_mhz} MHz, {seeds} seeds")
         }
         Step::Pack => "packing the image".into(),
     }
