@@ -31,12 +31,14 @@
 mod core;
 mod expression;
 mod module;
+mod name;
 mod netlist;
 mod process;
 mod statement;
 mod unit;
 
 pub use core::{core, port_about, ports_markdown, TOP};
+pub use name::identifier;
 #[doc(hidden)]
 pub use unit::name_unit;
 
@@ -184,8 +186,9 @@ struct Module {
     /// The name it would like.
     base: String,
     about: String,
-    /// The field that holds its first instance.
+    /// The field that holds its first instance, and with its place in an array.
     field: String,
+    element: String,
     instances: usize,
     /// When it is first met, from the top down.
     first: usize,
@@ -223,10 +226,11 @@ impl Design {
         if let rust_hdl::prelude::Verilog::Wrapper(wrapper) = &instance.code {
             self.add_cores(&wrapper.cores, Some(&wrapper.code))?;
         }
-        let field = identifier(&instance.name);
+        let field = field_name(&instance.name);
+        let element = identifier(&instance.name);
         let (base, about) = match &instance.unit {
             Some(Unit { name, about }) => (name.clone(), about.clone()),
-            None => (field_name(&instance.name), String::new()),
+            None => (field.clone(), String::new()),
         };
         // A unit that has a name of its own is never merged into another one.
         let owner = match instance.unit {
@@ -243,6 +247,7 @@ impl Design {
                     base,
                     about,
                     field,
+                    element,
                     instances: 0,
                     first,
                 });
@@ -273,8 +278,10 @@ impl Design {
     /// A name for every module, each different.
     fn names(&self, root: usize) -> Vec<String> {
         let mut wanted: HashMap<&str, usize> = HashMap::new();
+        let mut held: HashMap<(&str, &str), usize> = HashMap::new();
         for module in &self.modules {
             *wanted.entry(&module.base).or_default() += 1;
+            *held.entry((&module.base, &module.field)).or_default() += 1;
         }
         let mut taken: HashSet<String> = HashSet::from([self.modules[root].base.clone()]);
         let mut names = Vec::new();
@@ -283,10 +290,12 @@ impl Design {
                 names.push(module.base.clone());
                 continue;
             }
+            let alone = held[&(module.base.as_str(), module.field.as_str())] == 1;
             let preferred = match wanted[module.base.as_str()] {
                 1 => module.base.clone(),
-                _ if module.base == module.field => module.base.clone(),
-                _ => format!("{}_{}", module.base, module.field),
+                _ if alone && module.base == module.field => module.base.clone(),
+                _ if alone => format!("{}_{}", module.base, module.field),
+                _ => format!("{}_{}", module.base, module.element),
             };
             let mut name = preferred.clone();
             let mut number = 2;
@@ -377,165 +386,6 @@ fn describe(error: &CheckError) -> String {
             format!("writes to its own inputs: {}", names(&mut path.iter()))
         }
     }
-}
-
-/// The identifier that stands for a RustHDL name: `sum$0` becomes `sum_0`, and the
-/// keyword `table` becomes `table_`.
-pub fn identifier(name: &str) -> String {
-    let mut plain = name.replace('$', "_");
-    if KEYWORDS.contains(&plain.as_str()) {
-        plain.push('_');
-    }
-    plain
-}
-
-/// Words that can't be names, of Verilog-2005 and SystemVerilog (IEEE 1800-2017,
-/// annex B): those a hardware field might be called.
-const KEYWORDS: &[&str] = &[
-    "always",
-    "and",
-    "assert",
-    "assign",
-    "automatic",
-    "begin",
-    "bit",
-    "break",
-    "buf",
-    "byte",
-    "case",
-    "cell",
-    "checker",
-    "class",
-    "config",
-    "const",
-    "context",
-    "continue",
-    "cover",
-    "default",
-    "design",
-    "disable",
-    "do",
-    "edge",
-    "else",
-    "end",
-    "endcase",
-    "enum",
-    "event",
-    "expect",
-    "export",
-    "extends",
-    "extern",
-    "final",
-    "first_match",
-    "for",
-    "force",
-    "forever",
-    "fork",
-    "function",
-    "generate",
-    "genvar",
-    "global",
-    "if",
-    "iff",
-    "import",
-    "include",
-    "initial",
-    "inout",
-    "input",
-    "inside",
-    "instance",
-    "int",
-    "integer",
-    "interface",
-    "join",
-    "large",
-    "let",
-    "library",
-    "local",
-    "logic",
-    "matches",
-    "medium",
-    "module",
-    "nand",
-    "negedge",
-    "new",
-    "nor",
-    "not",
-    "null",
-    "or",
-    "output",
-    "package",
-    "packed",
-    "parameter",
-    "posedge",
-    "primitive",
-    "priority",
-    "program",
-    "property",
-    "protected",
-    "pull0",
-    "pull1",
-    "pure",
-    "rand",
-    "real",
-    "ref",
-    "reg",
-    "release",
-    "repeat",
-    "return",
-    "scalared",
-    "sequence",
-    "shortint",
-    "signed",
-    "small",
-    "solve",
-    "static",
-    "string",
-    "strong",
-    "struct",
-    "super",
-    "supply0",
-    "table",
-    "tagged",
-    "task",
-    "this",
-    "time",
-    "tri",
-    "type",
-    "typedef",
-    "union",
-    "unique",
-    "unsigned",
-    "until",
-    "use",
-    "uwire",
-    "var",
-    "vectored",
-    "virtual",
-    "void",
-    "wait",
-    "weak",
-    "while",
-    "wire",
-    "with",
-    "within",
-    "xnor",
-    "xor",
-];
-
-/// Applies the rule to every name in a Verilog text. System functions such as
-/// `$signed` begin with their `$` and stay.
-fn identifiers(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut inside_name = false;
-    for letter in text.chars() {
-        match letter {
-            '$' if inside_name => plain.push('_'),
-            _ => plain.push(letter),
-        }
-        inside_name = letter.is_ascii_alphanumeric() || matches!(letter, '_' | '$');
-    }
-    plain
 }
 
 /// The ports of a block, in the order of its fields.

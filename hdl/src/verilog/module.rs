@@ -1,7 +1,7 @@
 //! Writes one module.
 
 use super::expression::{Expr, Id, Problem, Scope};
-use super::identifiers;
+use super::name::identifiers;
 use super::netlist::Instance;
 use super::process::{forward, split, Process};
 use super::statement::{lower, Arm, Role, Statement, Table};
@@ -72,8 +72,8 @@ fn write_leaf(
         let mut instances = String::new();
         for (place, child) in instance.children.iter().enumerate() {
             let connections = child.ports().map(|port| {
-                let name = super::identifier(&port.name);
-                let wire = super::identifier(&format!("{}${}", child.name, port.name));
+                let name = super::name::identifier(&port.name);
+                let wire = super::name::identifier(&format!("{}${}", child.name, port.name));
                 (name, wire)
             });
             instantiate(
@@ -370,7 +370,7 @@ impl<'a> Kernel<'a> {
                     (AtomKind::OutputParameter, _) if !self.read.contains(&id) => String::new(),
                     _ => self.table.name(id).to_owned(),
                 };
-                connections.push((super::identifier(&port.name), wire));
+                connections.push((super::name::identifier(&port.name), wire));
             }
             instantiate(&mut text, &modules[place], &child.name, connections);
         }
@@ -600,7 +600,7 @@ fn declare(text: &mut String, kind: &str, bits: usize, signed: bool, name: &str)
 }
 
 fn instantiate(text: &mut String, module: &str, field: &str, ports: Vec<(String, String)>) {
-    let name = super::identifier(field);
+    let name = super::name::identifier(field);
     let connections: Vec<String> = ports
         .iter()
         .map(|(port, wire)| format!("        .{port}({wire})"))
