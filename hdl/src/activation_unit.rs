@@ -5,7 +5,7 @@
 //!                        column                       word, lane
 //!                          │                               │
 //!  next_position ◄─────────┤                               ├──► write_address,
-//!  accumulator_value ──► select ─► [ ] ─┐                  │    write_enable
+//!  accumulator_value ────────────► [ ] ─┐                  │    write_enable
 //!                          │            ▼                  │
 //!  parameter_address ◄─────┘       Requantise ─► code ─────┼──┬──► table_address
 //!  parameter_word ─────────► fields ───►┘        tag ──────┘  ▼
@@ -28,7 +28,7 @@
 //! [`ChannelParameters`](quern_isa::ChannelParameters). `write_data`: offset binary;
 //! `write_enable`: bit r writes lane r.
 
-use crate::{AccumulatorSelect, ParameterFields, Requantise};
+use crate::{ParameterFields, Requantise};
 use rust_hdl::prelude::*;
 
 /// `R` lanes, `C` columns, `W` accumulator bits; `A`, `P` address bits of activations
@@ -59,7 +59,9 @@ pub struct ActivationUnit<
     pub high: Signal<In, Bits<8>>,
     pub table: Signal<In, Bit>,
     pub next_position: Signal<Out, Bit>,
-    pub accumulator_value: [Signal<In, Bits<W>>; C],
+    /// Of the addressed accumulators, the one wanted in this cycle.
+    pub accumulator_column: Signal<Out, Bits<5>>,
+    pub accumulator_value: Signal<In, Bits<W>>,
     pub parameter_address: Signal<Out, Bits<P>>,
     pub parameter_word: [Signal<In, Bits<8>>; L],
     pub table_address: Signal<Out, Bits<8>>,
@@ -73,7 +75,6 @@ pub struct ActivationUnit<
     column: DFF<Bits<5>>,
     next_column: Signal<Local, Bits<5>>,
     last_column: Signal<Local, Bit>,
-    select: AccumulatorSelect<C, W>,
     value: DFF<Bits<W>>,
     fields: ParameterFields<L, W, M>,
     requantise: Requantise<W, Q, M>,
@@ -117,7 +118,8 @@ impl<
             high: Default::default(),
             table: Default::default(),
             next_position: Default::default(),
-            accumulator_value: std::array::from_fn(|_| Default::default()),
+            accumulator_column: Default::default(),
+            accumulator_value: Default::default(),
             parameter_address: Default::default(),
             parameter_word: std::array::from_fn(|_| Default::default()),
             table_address: Default::default(),
@@ -129,7 +131,6 @@ impl<
             column: Default::default(),
             next_column: Default::default(),
             last_column: Default::default(),
-            select: Default::default(),
             value: Default::default(),
             fields: Default::default(),
             requantise: Default::default(),
@@ -175,11 +176,8 @@ impl<
                 self.fetching.d.next = !self.last_position.val();
             }
         }
-        for i in 0..C {
-            self.select.value[i].next = self.accumulator_value[i].val();
-        }
-        self.select.column.next = self.column.q.val();
-        self.value.d.next = self.select.selected.val();
+        self.accumulator_column.next = self.column.q.val();
+        self.value.d.next = self.accumulator_value.val();
         for i in 0..L {
             self.fields.word[i].next = self.parameter_word[i].val();
         }

@@ -31,8 +31,9 @@
 
 use crate::matrix_unit::latency;
 use crate::{
-    Accumulators, ActivationBuffer, ActivationUnit, BeatRing, Counters, InstructionRegister,
-    Loader, MatrixSequencer, MatrixUnit, Memory, Sequencer, Store, StreamPack, StreamUnpack,
+    AccumulatorSelect, Accumulators, ActivationBuffer, ActivationUnit, BeatRing, Counters,
+    InstructionRegister, Loader, MatrixSequencer, MatrixUnit, Memory, Sequencer, Store, StreamPack,
+    StreamUnpack,
 };
 use quern_isa::cycles::matrix_latency;
 use quern_isa::{Config, Memories, Space, ASIC16, CU, TINY};
@@ -88,6 +89,7 @@ pub struct Core<
     activations: ActivationBuffer<R, A>,
     matrix: MatrixUnit<R, C, H>,
     accumulators: Accumulators<C, W, H, D>,
+    accumulator: AccumulatorSelect<C, W>,
     activation_unit: ActivationUnit<R, C, W, A, P, L, Q, M>,
     store: Store<R, C, W, S>,
     counters: Counters<S>,
@@ -178,6 +180,7 @@ impl<
             activations: Default::default(),
             matrix: Default::default(),
             accumulators: Default::default(),
+            accumulator: Default::default(),
             activation_unit: Default::default(),
             store: Default::default(),
             counters: Default::default(),
@@ -361,9 +364,7 @@ impl<
         }
         self.lookup.read_address.next = self.activation_unit.table_address.val();
         self.activation_unit.table_data.next = self.lookup.read_data[0].val();
-        for i in 0..C {
-            self.activation_unit.accumulator_value[i].next = self.accumulators.value[i].val();
-        }
+        self.activation_unit.accumulator_value.next = self.accumulator.selected.val();
 
         // The activation and accumulator memories serve one instruction at a time.
         self.activations.clock.next = self.clock.val();
@@ -389,6 +390,14 @@ impl<
             self.accumulators.address.next = bit_cast::<D, A>(self.instruction.address.val());
         }
 
+        for i in 0..C {
+            self.accumulator.value[i].next = self.accumulators.value[i].val();
+        }
+        self.accumulator.column.next = self.activation_unit.accumulator_column.val();
+        if self.store.active.val() {
+            self.accumulator.column.next = self.store.column.val();
+        }
+
         // Store.
         self.store.clock.next = self.clock.val();
         self.store.reset.next = self.reset.val();
@@ -399,9 +408,7 @@ impl<
         for i in 0..R {
             self.store.lane[i].next = self.activations.read_data[i].val();
         }
-        for i in 0..C {
-            self.store.sum[i].next = self.accumulators.value[i].val();
-        }
+        self.store.sum.next = self.accumulator.selected.val();
         self.store.counter.next = self.counters.head.val();
         self.store.output_ready.next = self.output_ready.val();
         for i in 0..S {

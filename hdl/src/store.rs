@@ -7,7 +7,7 @@
 //!              └────────────── next word ◄──────────────────┘
 //!
 //!  lane[R] ──────────────┐
-//!  sum[C] ► one column ──┼─► BeatSelect ─► register ─► output, valid/ready
+//!  sum ──────────────────┼─► BeatSelect ─► register ─► output, valid/ready
 //!  counter ──────────────┘
 //! ```
 //! A word takes 2 cycles more than it has beats, in which its address reaches the
@@ -22,7 +22,7 @@
 //! `source`: as `quern_isa::Source`; `advance`, `last`: to the [`BeatRing`](crate::BeatRing);
 //! `capture`, `rotate`: to the [`Counters`](crate::Counters).
 
-use crate::{AccumulatorSelect, BeatSelect};
+use crate::BeatSelect;
 use quern_isa::Source;
 use rust_hdl::prelude::*;
 
@@ -35,7 +35,9 @@ pub struct Store<const R: usize, const C: usize, const W: usize, const S: usize>
     pub last_word: Signal<In, Bit>,
     pub place: Signal<In, Bits<16>>,
     pub lane: [Signal<In, Bits<8>>; R],
-    pub sum: [Signal<In, Bits<W>>; C],
+    /// Of the addressed accumulators, the one wanted in this cycle.
+    pub column: Signal<Out, Bits<5>>,
+    pub sum: Signal<In, Bits<W>>,
     pub counter: Signal<In, Bits<32>>,
     pub output_ready: Signal<In, Bit>,
     pub busy: Signal<Out, Bit>,
@@ -49,12 +51,11 @@ pub struct Store<const R: usize, const C: usize, const W: usize, const S: usize>
     pub stalled: Signal<Out, Bit>,
     pub output: [Signal<Out, Bits<8>>; S],
     pub output_valid: Signal<Out, Bit>,
-    column_sum: AccumulatorSelect<C, W>,
     select: BeatSelect<R, S>,
     state: DFF<Bit>,
     addressed: DFF<Bit>,
     settled: DFF<Bit>,
-    column: DFF<Bits<5>>,
+    column_count: DFF<Bits<5>>,
     part: DFF<Bits<2>>,
     valid: DFF<Bit>,
     beat: [DFF<Bits<8>>; S],
@@ -64,7 +65,6 @@ pub struct Store<const R: usize, const C: usize, const W: usize, const S: usize>
     place_done: Signal<Local, Bit>,
     last_place: Signal<Local, Bits<16>>,
     word_done: Signal<Local, Bit>,
-    selected: Signal<Local, Bits<W>>,
     signs: Signal<Local, Bits<32>>,
     activations: Constant<Bits<2>>,
     counters: Constant<Bits<2>>,
@@ -91,7 +91,8 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize> Default for
             last_word: Default::default(),
             place: Default::default(),
             lane: std::array::from_fn(|_| Default::default()),
-            sum: std::array::from_fn(|_| Default::default()),
+            column: Default::default(),
+            sum: Default::default(),
             counter: Default::default(),
             output_ready: Default::default(),
             busy: Default::default(),
@@ -104,8 +105,7 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize> Default for
             stalled: Default::default(),
             output: std::array::from_fn(|_| Default::default()),
             output_valid: Default::default(),
-            column_sum: Default::default(),
-            column: Default::default(),
+            column_count: Default::default(),
             select: Default::default(),
             state: Default::default(),
             addressed: Default::default(),
@@ -119,7 +119,6 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize> Default for
             place_done: Default::default(),
             last_place: Default::default(),
             word_done: Default::default(),
-            selected: Default::default(),
             signs: Default::default(),
             activations: Constant::new((Source::Activations as u64).into()),
             counters: Constant::new((Source::Counters as u64).into()),
@@ -138,7 +137,16 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize> Logic for S
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, state, addressed, settled, column, part, valid);
+        dff_setup!(
+            self,
+            clock,
+            state,
+            addressed,
+            settled,
+            column_count,
+            part,
+            valid
+        );
         self.is_activations.next = self.source.val() == self.activations.val();
         self.is_counters.next = self.source.val() == self.counters.val();
 
@@ -189,24 +197,20 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize> Logic for S
 
         // Data.
         if self.advance.val() {
-            self.column.d.next = self.column.q.val() + 1;
+            self.column_count.d.next = self.column_count.q.val() + 1;
         }
         if self.start.val() | self.word_done.val() {
-            self.column.d.next = 0.into();
+            self.column_count.d.next = 0.into();
         }
-        self.column_sum.column.next = self.column.q.val();
-        for i in 0..C {
-            self.column_sum.value[i].next = self.sum[i].val();
-        }
+        self.column.next = self.column_count.q.val();
         for i in 0..R {
             self.select.lane[i].next = self.lane[i].val();
         }
-        self.selected.next = self.column_sum.selected.val();
         self.signs.next = 0.into();
-        if (self.selected.val() & self.sign.val()).any() {
+        if (self.sum.val() & self.sign.val()).any() {
             self.signs.next = self.sign_extension.val();
         }
-        self.select.sum.next = bit_cast::<32, W>(self.selected.val()) | self.signs.val();
+        self.select.sum.next = bit_cast::<32, W>(self.sum.val()) | self.signs.val();
         self.select.place.next = self.place.val();
         self.select.part.next = self.part.q.val();
         self.select.counter.next = self.counter.val();

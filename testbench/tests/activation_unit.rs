@@ -222,10 +222,9 @@ impl<
         let table = self.unit.table_address.val().index();
         self.unit.cycle();
         let mask = (1u64 << W) - 1;
-        for column in 0..C {
-            let value = memories.accumulators[word * C + column] as u64 & mask;
-            self.unit.accumulator_value[column].next = bits(value);
-        }
+        let column = self.unit.accumulator_column.val().index();
+        let value = memories.accumulators[word * C + column] as u64 & mask;
+        self.unit.accumulator_value.next = bits(value);
         let word = memories.parameters[parameters].encode(&self.config);
         for (port, byte) in self.unit.parameter_word.iter_mut().zip(word) {
             port.next = bits(byte as u64);

@@ -664,9 +664,8 @@ fn run_store<const R: usize, const C: usize, const W: usize, const S: usize>(
             for (port, &lane) in unit.lane.iter_mut().zip(&lanes[old]) {
                 port.next = lane.to_bits();
             }
-            for (port, &sum) in unit.sum.iter_mut().zip(&sums[old]) {
-                port.next = bits(sum as u32 as u64 & ((1u64 << W) - 1));
-            }
+            let column = unit.column.val().index().min(C - 1);
+            unit.sum.next = bits(sums[old][column] as u32 as u64 & ((1u64 << W) - 1));
             let head = ring
                 .iter()
                 .rev()
