@@ -82,11 +82,7 @@ pub fn evaluate(
 pub fn first(array: &Array, samples: usize) -> Array {
     let total = array.shape.first().copied().unwrap_or(0);
     let samples = samples.min(total);
-    let count = if total == 0 {
-        0
-    } else {
-        array.values.len() / total * samples
-    };
+    let count = array.values.len().checked_div(total).unwrap_or(0) * samples;
     let mut shape = array.shape.clone();
     if let Some(size) = shape.first_mut() {
         *size = samples;

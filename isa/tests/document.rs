@@ -42,7 +42,8 @@ fn configurations() -> String {
     table.push_str("\n|---|");
     CONFIGS.iter().for_each(|_| table.push_str("---|"));
     table.push('\n');
-    let rows: [(&str, fn(&Config) -> String); 11] = [
+    type Row = (&'static str, fn(&Config) -> String);
+    let rows: [Row; 11] = [
         ("lanes × columns", |c| {
             format!("{} × {}", c.lanes, c.columns)
         }),

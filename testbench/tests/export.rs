@@ -66,7 +66,7 @@ impl Logic for Widths {
         self.cut_difference.next = bit_cast::<8, 16>(self.wide.val() - 1);
         self.negative.next = self.s.val() < 0.into();
         self.less.next = self.s.val() < self.t.val();
-        self.not_less.next = (self.s.val() >= self.t.val()) && !(self.a.val() < self.b.val());
+        self.not_less.next = (self.s.val() >= self.t.val()) && !self.masked_equal.val();
         self.product.next = self.wide.val() * self.wide.val();
         self.mixed.next = self.a.val() ^ self.b.val() & 0x3C | !self.a.val() & self.b.val();
         self.chosen.next = self.a.val() == 3 || self.b.val() != 0 && self.a.val() <= self.b.val();
@@ -96,7 +96,7 @@ fn expressions_keep_the_widths_and_signs_of_their_types() {
         let signed = |byte: u64| Signed::<8>::from((byte % 255) as i64 - 127);
         unit.a.next = (word & 0xff).to_bits();
         unit.b.next = match word >> 60 {
-            0 => ((word & 0xff) + 1 & 0xff).to_bits(),
+            0 => (((word & 0xff) + 1) & 0xff).to_bits(),
             1 => (word & 4).to_bits(),
             _ => (word >> 8 & 0xff).to_bits(),
         };
@@ -314,7 +314,7 @@ fn interfaces_are_wired_as_they_are_in_simulation() {
         unit.from.valid.next = word & 64 != 0;
         unit.to.ready.next = word & 128 != 0;
         unit.cycle();
-        assert_eq!(unit.to.data.val(), (word + 2 & 63).to_bits::<6>());
+        assert_eq!(unit.to.data.val(), ((word + 2) & 63).to_bits::<6>());
     }
     unit.replay().unwrap();
     let modules = verilog::export(&*unit, "pipeline").unwrap().modules;

@@ -25,11 +25,6 @@ fn low_bits<const N: usize>(value: i64) -> Bits<N> {
     bits(value as u64 & ((1u64 << N) - 1))
 }
 
-fn sign_extended<const N: usize>(value: Bits<N>) -> i64 {
-    let unused = 64 - N;
-    ((value.to_u64() << unused) as i64) >> unused
-}
-
 #[test]
 fn accumulator_select_picks_every_column() {
     accumulator_select::<4, 32>();
