@@ -3,7 +3,7 @@
 use crate::arguments::Verilog;
 use crate::files;
 use miette::{IntoDiagnostic, Result};
-use quern_hdl::verilog::ports_markdown;
+use quern_hdl::verilog::{ports_markdown, WAIVERS};
 use quern_isa::Config;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,8 @@ pub struct Exported {
     pub verilog: PathBuf,
     pub file_list: PathBuf,
     pub ports: PathBuf,
+    /// What Verilator's lint remarks on, and why it is right.
+    pub waivers: PathBuf,
     /// Different modules in the file.
     pub modules: usize,
     /// Instances they stand for.
@@ -43,6 +45,10 @@ pub fn run(arguments: &Verilog) -> Result<()> {
     );
     println!("{}: file list, for `-f`", exported.file_list.display());
     println!("{}: the ports and their rules", exported.ports.display());
+    println!(
+        "{}: lint remarks explained, for verilator --lint-only -Wall",
+        exported.waivers.display()
+    );
     Ok(())
 }
 
@@ -55,6 +61,7 @@ pub fn export(config: &Config, folder: &Path) -> Result<Exported> {
         verilog: folder.join("quern.v"),
         file_list: folder.join("quern.f"),
         ports: folder.join("ports.md"),
+        waivers: folder.join("waivers.vlt"),
         modules: verilog.modules.len(),
         instances: verilog.modules.iter().map(|module| module.instances).sum(),
         lines: verilog.text.lines().count(),
@@ -68,5 +75,6 @@ pub fn export(config: &Config, folder: &Path) -> Result<Exported> {
         ports_markdown(&verilog.ports)
     );
     files::write(&exported.ports, ports.as_bytes())?;
+    files::write(&exported.waivers, WAIVERS.as_bytes())?;
     Ok(exported)
 }
