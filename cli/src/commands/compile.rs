@@ -36,8 +36,7 @@ pub fn run(arguments: &Compile) -> Result<()> {
         });
     }
     if arguments.listing {
-        print!("{}", compiled.listing());
-        return Ok(());
+        return files::print(&compiled.listing());
     }
     print(&compiled.report, program.len());
     match &arguments.output {
