@@ -21,10 +21,9 @@ pub const CONSTRAINTS: &str = "board.pcf";
 /// The routed design that is kept.
 pub const ROUTED: &str = "quern.asc";
 
-/// nextpnr is asked for more than any clock tried, because it stops improving where its
-/// own estimate says that the goal is met; always for the same, so that a slower clock
-/// is not met with a slower placement.
-const GOAL_MHZ: f64 = 1.1 * (pins::CLOCK_HZ as f64) / 1e6;
+/// nextpnr is asked for a little more than the clock, because it stops improving
+/// where its own estimate says that the goal is met.
+const GOAL: f64 = 1.1;
 
 /// The files of a placement: with the seed in their names, and without.
 fn files(seed: u32) -> [(String, &'static str); 3] {
@@ -36,14 +35,18 @@ fn files(seed: u32) -> [(String, &'static str); 3] {
 }
 
 /// Tries all seeds, as many at a time as the machine has cores.
-pub fn place_and_route(folder: &Path, seeds: &[u32]) -> Vec<(u32, Result<Placed, BuildError>)> {
+pub fn place_and_route(
+    folder: &Path,
+    clock_mhz: f64,
+    seeds: &[u32],
+) -> Vec<(u32, Result<Placed, BuildError>)> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let batches = seeds.chunks(cores);
     let run = |batch: &[u32]| {
         thread::scope(|scope| {
             let running: Vec<_> = batch
                 .iter()
-                .map(|&seed| (seed, scope.spawn(move || attempt(folder, seed))))
+                .map(|&seed| (seed, scope.spawn(move || attempt(folder, clock_mhz, seed))))
                 .collect();
             running
                 .into_iter()
@@ -54,10 +57,10 @@ pub fn place_and_route(folder: &Path, seeds: &[u32]) -> Vec<(u32, Result<Placed,
     batches.flat_map(run).collect()
 }
 
-fn attempt(folder: &Path, seed: u32) -> Result<Placed, BuildError> {
+fn attempt(folder: &Path, clock_mhz: f64, seed: u32) -> Result<Placed, BuildError> {
     let [(routed, _), (timing, _), (log, _)] = files(seed);
     let device = format!("--{}", pins::DEVICE);
-    let goal = format!("{GOAL_MHZ:.3}");
+    let goal = format!("{:.3}", clock_mhz * GOAL);
     #[rustfmt::skip]
     let arguments = [
         device.as_str(),
