@@ -1,8 +1,17 @@
-//! What the model computes, free of ONNX: a chain of layers on 8-bit codes, and
-//! what the host does at its two ends.
+//! What the model computes, free of ONNX: operations on feature maps of 8-bit codes,
+//! and what the host does at the two ends.
+//!
+//! ```text
+//!  host: quantise ─► map ─► operation ─► map ─► … ─► map ─► host: dequantise, ...
+//!                              ▲ reads one map or several, writes one of its own
+//! ```
 //!
 //! Codes are **stored** as the accelerator stores them, unsigned: an int8 code `q`
 //! as `q + 128`, a uint8 code as itself.
+//!
+//! A **feature map** is `height` × `width` pixels of `channels` codes for each sample,
+//! channels-last: element `(y, x, c)` has index `(y * width + x) * channels + c`.
+//! A vector is a map of one pixel, a matrix one of a single row of pixels.
 
 use crate::functions::Function;
 use crate::graph::Batch;
@@ -12,12 +21,165 @@ use std::rc::Rc;
 #[derive(Debug, Clone)]
 pub struct Network {
     pub input: InputEdge,
-    /// At least one.
-    pub layers: Vec<Layer>,
+    /// The feature maps; a [`MapId`] is a place in this list.
+    pub maps: Vec<Map>,
+    /// In topological order. Each map but the input's is written by exactly one.
+    pub operations: Vec<Operation>,
     pub output: OutputEdge,
     /// What a reader of the results should know: where ONNX Runtime itself
     /// computes in floating point and may differ.
     pub notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MapId(pub usize);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Map {
+    pub name: String,
+    pub shape: Shape,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shape {
+    pub height: usize,
+    pub width: usize,
+    pub channels: usize,
+}
+
+impl Shape {
+    /// Elements of one sample.
+    pub fn elements(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+}
+
+/// One step: reads maps, writes the map `output`.
+#[derive(Debug, Clone)]
+pub struct Operation {
+    /// Of the node it is made of, or of the first of several.
+    pub name: String,
+    pub kind: Kind,
+    pub output: MapId,
+    /// What becomes of each value the kind computes.
+    pub finish: Finish,
+}
+
+/// After rounding and zero point: clamp to bounds, then the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finish {
+    /// Bounds of the code, as stored.
+    pub low: u8,
+    pub high: u8,
+    /// Applied after the bounds.
+    pub table: Option<Table>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// Every product of activations and weights: convolutions of any number of groups,
+    /// depthwise ones among them, and dense layers.
+    Convolution(Convolution),
+    /// The largest stored code of a window; elements outside the map don't count.
+    MaxPool { input: MapId, window: Window },
+    /// The sum of a window, requantised; elements outside the map don't count.
+    AveragePool(AveragePool),
+    /// `round_half_even((tables[0][a] + tables[1][b]) * 2^-fraction_bits)`, of maps of
+    /// one shape. The zero points are in the tables.
+    Add {
+        inputs: [MapId; 2],
+        tables: Rc<[[i32; 256]; 2]>,
+        fraction_bits: u32,
+    },
+    /// `requantise((a - zero_points[0]) * (b - zero_points[1]))`, of maps of one shape.
+    Multiply {
+        inputs: [MapId; 2],
+        /// As stored.
+        zero_points: [u8; 2],
+        scale: f32,
+        /// As stored.
+        output_zero_point: u8,
+    },
+    /// The input's code itself, for what `finish` does to it.
+    Elementwise { input: MapId },
+    /// The input's code through a table of its channel, before `finish`.
+    ChannelTables { input: MapId, tables: Vec<Table> },
+    /// Codes moved about: element `i` of the output is `sources[i]`.
+    Rearrange {
+        inputs: Vec<MapId>,
+        sources: Rc<[Source]>,
+    },
+    /// The same codes in every run.
+    Constant { codes: Rc<[u8]> },
+}
+
+/// Where [`Kind::Rearrange`] takes an element from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Element `element` of `inputs[input]`.
+    Element { input: u16, element: u32 },
+    /// A stored code.
+    Code(u8),
+}
+
+/// Where the kernel of a convolution or pool stands: output pixel `(y, x)` and tap
+/// `(i, j)` meet at input pixel `(y * stride[0] + i * dilation[0] - padding[0],
+/// x * stride[1] + j * dilation[1] - padding[1])`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Window {
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Pixels before the first row and column. What follows after the last is given by
+    /// the shapes.
+    pub padding: [usize; 2],
+}
+
+impl Window {
+    /// A single tap.
+    pub const POINT: Window = Window {
+        kernel: [1, 1],
+        stride: [1, 1],
+        dilation: [1, 1],
+        padding: [0, 0],
+    };
+}
+
+/// `requantise(bias[m] + sum of (code - input_zero_point) * weight, scales[m])`:
+/// elements outside the map count as zero points.
+#[derive(Debug, Clone)]
+pub struct Convolution {
+    pub input: MapId,
+    pub window: Window,
+    /// Input and output channels are divided into as many groups; outputs see the
+    /// inputs of their own group.
+    pub groups: usize,
+    /// `[output channel][tap row][tap column][input channel of the group]`, signed,
+    /// zero point 0.
+    pub weights: Rc<[i8]>,
+    /// The model's bias, in units of `input scale * weight scale`, per output channel.
+    pub bias: Vec<i32>,
+    /// Multiplier per output channel: `f32(f32(input scale * weight scale) / output scale)`.
+    pub scales: Vec<f32>,
+    /// As stored.
+    pub input_zero_point: u8,
+    /// As stored.
+    pub output_zero_point: u8,
+}
+
+/// `requantise(sum of (code - input_zero_point), scales[n])` with `n` the number of
+/// elements of the window that are inside the map.
+#[derive(Debug, Clone)]
+pub struct AveragePool {
+    pub input: MapId,
+    pub window: Window,
+    /// One for each number of elements, 0 to the kernel's size; 1.0 where that number
+    /// does not occur.
+    pub scales: Vec<f32>,
+    /// As stored.
+    pub input_zero_point: u8,
+    /// As stored.
+    pub output_zero_point: u8,
 }
 
 /// Type of an 8-bit tensor.
@@ -75,6 +237,9 @@ pub struct InputEdge {
     /// Dimensions after the batch axis.
     pub sample: Vec<usize>,
     pub kind: InputKind,
+    pub map: MapId,
+    /// The map's element for each of the sample's elements.
+    pub elements: Rc<[u32]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,9 +251,14 @@ pub enum InputKind {
 
 #[derive(Debug, Clone)]
 pub struct OutputEdge {
-    /// Dimensions after the batch axis.
+    /// Dimensions after the batch axis, before `functions`.
     pub sample: Vec<usize>,
     pub kind: OutputKind,
+    pub map: MapId,
+    /// The map's element for each of the sample's elements.
+    pub elements: Rc<[u32]>,
+    /// What the host computes of the output, in order.
+    pub functions: Vec<HostFunction>,
 }
 
 #[derive(Debug, Clone)]
@@ -96,6 +266,13 @@ pub enum OutputKind {
     /// The real number of each stored code.
     Real(Box<[f32; 256]>),
     Codes(CodeType),
+}
+
+/// A node at the end of the model that the host computes. Axes count the batch axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostFunction {
+    Softmax { axis: usize },
+    ArgMax { axis: usize, keep: bool, last: bool },
 }
 
 impl OutputKind {
@@ -110,45 +287,20 @@ impl OutputKind {
     }
 }
 
-/// One step of the chain. Each sample is `positions` rows of `inputs` codes in and
-/// `positions` rows of `outputs` codes out.
-#[derive(Debug, Clone)]
-pub struct Layer {
-    pub name: String,
-    pub kind: LayerKind,
-    pub positions: usize,
-    pub inputs: usize,
-    pub outputs: usize,
-    /// Bounds of the requantised code.
-    pub low: u8,
-    pub high: u8,
-    /// Applied after the bounds.
-    pub table: Option<Table>,
-}
-
-#[derive(Debug, Clone)]
-pub enum LayerKind {
-    Dense(Dense),
-    /// Each output is its own input, through the bounds and the table.
-    Elementwise,
-}
-
-impl Layer {
-    pub fn elementwise(name: &str, elements: usize) -> Layer {
-        Layer {
-            name: name.to_string(),
-            kind: LayerKind::Elementwise,
-            positions: 1,
-            inputs: elements,
-            outputs: elements,
+impl Default for Finish {
+    /// The code as it is.
+    fn default() -> Self {
+        Finish {
             low: 0,
             high: 255,
             table: None,
         }
     }
+}
 
+impl Finish {
     /// Lowest and highest stored code that can come out.
-    pub fn output_range(&self) -> (u8, u8) {
+    pub fn range(&self) -> (u8, u8) {
         match &self.table {
             None => (self.low, self.high),
             Some(table) => table.range(self.low, self.high),
@@ -171,30 +323,18 @@ impl Layer {
     }
 }
 
-#[derive(Debug, Clone)]
-pub struct Dense {
-    pub weights: Weights,
-    /// The model's bias, in units of `input scale * weight scale`.
-    pub bias: Vec<i32>,
-    /// Multiplier per output: `f32(f32(input scale * weight scale) / output scale)`.
-    pub scales: Vec<f32>,
-    /// As stored.
-    pub input_zero_point: u8,
-    /// As stored.
-    pub output_zero_point: u8,
-}
-
-/// Signed weights with zero point 0, in the order the model has them.
-#[derive(Debug, Clone)]
-pub struct Weights {
-    pub data: Rc<[i8]>,
-    pub input_stride: usize,
-    pub output_stride: usize,
-}
-
-impl Weights {
-    #[inline]
-    pub fn get(&self, input: usize, output: usize) -> i8 {
-        self.data[input * self.input_stride + output * self.output_stride]
+impl Kind {
+    /// The maps it reads.
+    pub fn inputs(&self) -> Vec<MapId> {
+        match self {
+            Kind::Convolution(Convolution { input, .. })
+            | Kind::AveragePool(AveragePool { input, .. })
+            | Kind::MaxPool { input, .. }
+            | Kind::Elementwise { input }
+            | Kind::ChannelTables { input, .. } => vec![*input],
+            Kind::Add { inputs, .. } | Kind::Multiply { inputs, .. } => inputs.to_vec(),
+            Kind::Rearrange { inputs, .. } => inputs.clone(),
+            Kind::Constant { .. } => vec![],
+        }
     }
 }
