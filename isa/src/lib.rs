@@ -8,8 +8,10 @@
 //!                 outputs, memories and cycles: the same on every machine
 //! ```
 
+mod assembler;
 mod config;
 pub mod cycles;
+mod hazards;
 mod instruction;
 mod machine;
 pub mod numerics;
@@ -19,10 +21,12 @@ mod reference;
 mod stream;
 pub mod trace;
 
+pub use assembler::Assembler;
 pub use config::{Config, ASIC16, CONFIGS, CU, TINY};
+pub use hazards::{Hazards, Unit, Waits};
 pub use instruction::{
-    opcode, Activate, DecodeError, Instruction, Matrix, Source, Space, INSTRUCTION_BYTES,
-    ISA_VERSION,
+    opcode, Activate, Combine, DecodeError, Instruction, Matrix, Pattern, Source, Space, Target,
+    Vector, INSTRUCTION_BYTES, ISA_VERSION,
 };
 pub use machine::{
     Counters, Difference, Machine, MachineError, Memories, Run, ERROR_ILLEGAL, ERROR_MISMATCH,
@@ -33,3 +37,6 @@ pub use reference::Reference;
 
 /// Entries of the activation unit's table: one for each byte.
 pub const TABLE_ENTRIES: usize = 256;
+
+/// Entries of the vector unit's two lookup tables together.
+pub const LOOKUP_ENTRIES: usize = 512;
