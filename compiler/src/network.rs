@@ -91,7 +91,7 @@ pub enum Kind {
         tables: Rc<[[i32; 256]; 2]>,
         fraction_bits: u32,
     },
-    /// `requantise((a - zero_points[0]) * (b - zero_points[1]))`, of maps of one shape.
+    /// `requantise((a - zero_points[0]) * (b - zero_points[1]))` with ties to the even code, of maps of one shape.
     Multiply {
         inputs: [MapId; 2],
         /// As stored.

@@ -76,7 +76,10 @@ impl Assembler {
         for &(offset, bytes) in pieces {
             match self.segments.last_mut() {
                 // Pieces that continue each other travel as one.
-                Some(Segment::SendHost { offset: o, bytes: b }) if *o + *b == offset => *b += bytes,
+                Some(Segment::SendHost {
+                    offset: o,
+                    bytes: b,
+                }) if *o + *b == offset => *b += bytes,
                 _ => self.segments.push(Segment::SendHost { offset, bytes }),
             }
         }
@@ -98,7 +101,10 @@ impl Assembler {
     /// Bytes of the output stream that go to host memory.
     pub fn receive(&mut self, offset: u32, bytes: u32) {
         match self.segments.last_mut() {
-            Some(Segment::Receive { offset: o, bytes: b }) if *o + *b == offset => *b += bytes,
+            Some(Segment::Receive {
+                offset: o,
+                bytes: b,
+            }) if *o + *b == offset => *b += bytes,
             _ => self.segments.push(Segment::Receive { offset, bytes }),
         }
     }

@@ -247,8 +247,7 @@ impl Hazards {
                 count,
             } => match source {
                 Source::Activations => {
-                    footprint.reads =
-                        vec![(Memory::Activations, words(*address, *count as usize))];
+                    footprint.reads = vec![(Memory::Activations, words(*address, *count as usize))];
                     footprint.ports = port::ACTIVATIONS_READ;
                 }
                 Source::Accumulators => {

@@ -163,6 +163,9 @@ impl Combine {
 pub struct Vector {
     pub combine: Combine,
     pub table: bool,
+    /// Ties go to the even code, not to the even product: the zero point is added before
+    /// rounding.
+    pub even_code: bool,
     /// First word that is written.
     pub activation: u16,
     /// First word that is read.
@@ -240,7 +243,7 @@ impl Instruction {
     /// | halt | 6 | | | | | | | | |
     /// | pattern | 7 | | x_count | x_stride | y_count | y_stride | inner_stride | outer_stride | |
     /// | target | 8 | | x_count | x_stride | y_count | y_stride | low, high | | |
-    /// | vector | 9 | combine + 4·table | source | activation | parameter | inner | outer, source_lane | columns, lane | zero_points |
+    /// | vector | 9 | combine + 4·table + 8·even_code | source | activation | parameter | inner | outer, source_lane | columns, lane | zero_points |
     pub fn encode(&self, waits: Waits) -> [u8; INSTRUCTION_BYTES] {
         let pair = |low, high| u16::from_le_bytes([low, high]);
         let (opcode, modifier, fields): (u8, u8, [u16; 7]) = match *self {
@@ -256,7 +259,15 @@ impl Instruction {
             Instruction::Matrix(m) => (
                 opcode::MATRIX,
                 m.accumulate as u8,
-                [m.accumulator, m.activation, m.weight, m.inner, m.outer, 0, 0],
+                [
+                    m.accumulator,
+                    m.activation,
+                    m.weight,
+                    m.inner,
+                    m.outer,
+                    0,
+                    0,
+                ],
             ),
             Instruction::Activate(a) => (
                 opcode::ACTIVATE,
@@ -305,7 +316,7 @@ impl Instruction {
             ),
             Instruction::Vector(v) => (
                 opcode::VECTOR,
-                v.combine as u8 | (v.table as u8) << 2,
+                v.combine as u8 | (v.table as u8) << 2 | (v.even_code as u8) << 3,
                 [
                     v.source,
                     v.activation,
@@ -394,6 +405,7 @@ impl Instruction {
             opcode::VECTOR => Instruction::Vector(Vector {
                 combine: Combine::ALL[modifier as usize & 3],
                 table: modifier >> 2 & 1 == 1,
+                even_code: modifier >> 3 & 1 == 1,
                 source: field(0),
                 activation: field(1),
                 parameter: field(2),
@@ -484,10 +496,7 @@ impl Target {
     /// From the lowest to the highest word that is written, up to `further` words after
     /// a position's first.
     pub fn reach(&self, first: u16, further: i64) -> Range<i64> {
-        let steps = [
-            (self.x_count, self.x_stride),
-            (self.y_count, self.y_stride),
-        ];
+        let steps = [(self.x_count, self.x_stride), (self.y_count, self.y_stride)];
         reach(first, further, &steps)
     }
 }

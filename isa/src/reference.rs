@@ -1,6 +1,6 @@
 //! The reference machine: the executable meaning of the instruction set.
 
-use crate::numerics::{requantise, wrap};
+use crate::numerics::{requantise_with, wrap};
 use crate::stream::Stream;
 use crate::trace::{Event, Tracer};
 use crate::{
@@ -259,7 +259,7 @@ impl Execution<'_> {
             let sums = (activate.accumulator as usize + position) * self.config.columns;
             for (column, parameters) in parameters.iter().enumerate() {
                 let sum = self.memories.accumulators[sums + column] as i64;
-                let code = self.finish(sum, parameters, &target, activate.table);
+                let code = self.finish(sum, parameters, &target, activate.table, false);
                 self.write(word, lane + column, code);
             }
         }
@@ -305,7 +305,8 @@ impl Execution<'_> {
                 );
                 let value = self.combine(vector, &taps);
                 let parameters = &parameters[column % vector_lanes];
-                let code = self.finish(value, parameters, &target, vector.table);
+                let even = vector.even_code;
+                let code = self.finish(value, parameters, &target, vector.table, even);
                 self.write(word, lane + column, code);
             }
         }
@@ -336,6 +337,7 @@ impl Execution<'_> {
         parameters: &ChannelParameters,
         target: &Target,
         table: bool,
+        even_code: bool,
     ) -> u8 {
         let Config {
             accumulator_bits,
@@ -343,7 +345,8 @@ impl Execution<'_> {
             ..
         } = self.config;
         let sum = wrap(sum + parameters.bias as i64, accumulator_bits);
-        let code = requantise(sum, parameters, requantise_rows, target.low, target.high);
+        let Target { low, high, .. } = *target;
+        let code = requantise_with(sum, parameters, requantise_rows, low, high, even_code);
         match table {
             true => self.memories.table[code as usize],
             false => code,
@@ -361,11 +364,7 @@ impl Execution<'_> {
         });
     }
 
-    fn parameters(
-        &self,
-        first: u16,
-        count: usize,
-    ) -> Result<Vec<ChannelParameters>, MachineError> {
+    fn parameters(&self, first: u16, count: usize) -> Result<Vec<ChannelParameters>, MachineError> {
         self.in_range("parameters", first, count, self.config.parameter_words)?;
         Ok((first as usize..first as usize + count)
             .map(|index| parameter_word(&self.memories.parameters, &self.config, index))
