@@ -321,7 +321,7 @@ impl Execution<'_> {
             Combine::Lookup => taps
                 .iter()
                 .enumerate()
-                .map(|(tap, &byte)| lookup_entry(&self.memories, &self.config, tap % 2, byte))
+                .map(|(tap, &byte)| lookup_entry(self.memories, &self.config, tap % 2, byte))
                 .sum(),
             Combine::Product => bytes
                 .zip(vector.zero_points)
