@@ -53,6 +53,14 @@ impl Function {
     }
 }
 
+/// MLAS `MlasComputeSoftmax` of one row.
+pub fn softmax(row: &[f32]) -> Vec<f32> {
+    let largest = row.iter().fold(f32::NEG_INFINITY, |max, &x| max.max(x));
+    let powers: Vec<f32> = row.iter().map(|&x| exp(x - largest)).collect();
+    let scale = 1.0 / powers.iter().sum::<f32>();
+    powers.into_iter().map(|x| x * scale).collect()
+}
+
 fn if_negative(x: f32, negative: impl Fn(f32) -> f32) -> f32 {
     if x >= 0.0 {
         x

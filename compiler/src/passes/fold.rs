@@ -5,7 +5,7 @@
 //! next pass wants to see.
 
 use crate::graph::{Attribute, Data, Graph, Node, Tensor};
-use crate::operators::{quantise, shape};
+use crate::operators::{quantise, shapes};
 use std::collections::HashSet;
 use std::rc::Rc;
 
@@ -53,7 +53,7 @@ fn constant(graph: &Graph, node: &Node) -> Option<Rc<Tensor>> {
         "Transpose" => transpose(node, &first).map(Rc::new),
         "QuantizeLinear" => quantise::constant(node, &inputs).map(Rc::new),
         "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => {
-            let shape = shape::of_constant(node, &first.shape, &inputs)?;
+            let shape = shapes::of_constant(node, &first.shape, &inputs)?;
             let data = first.data.clone();
             Some(Rc::new(Tensor { shape, data }))
         }
