@@ -104,7 +104,7 @@ impl Operation {
             } => {
                 let sum = |(&a, &b): (&u8, &u8)| {
                     let sum = tables[0][a as usize] + tables[1][b as usize];
-                    add(sum, *fraction_bits, *output_zero_point)
+                    sum_code(sum, *fraction_bits, *output_zero_point)
                 };
                 maps[a.0].iter().zip(&maps[b.0]).map(sum).collect()
             }
@@ -113,11 +113,12 @@ impl Operation {
                 zero_points,
                 scale,
                 output_zero_point,
+                even_code,
             } => {
                 let product = |(&a, &b): (&u8, &u8)| {
                     let a = a as i32 - zero_points[0] as i32;
                     let b = b as i32 - zero_points[1] as i32;
-                    multiply(a * b, *scale, *output_zero_point)
+                    product_code(a * b, *scale, *output_zero_point, *even_code)
                 };
                 maps[a.0].iter().zip(&maps[b.0]).map(product).collect()
             }
@@ -135,6 +136,27 @@ impl Operation {
                     }
                 };
                 sources.iter().map(from).collect()
+            }
+            Kind::Softmax {
+                input,
+                table,
+                multiplier,
+                output_zero_point,
+            } => {
+                let mut codes = maps[input.0].clone();
+                let channels = shape.channels as u32;
+                let softmax = quern_isa::Softmax {
+                    input: 0,
+                    output: 0,
+                    rows: (shape.height * shape.width) as u32,
+                    row_bytes: channels,
+                    channels,
+                    table: Box::new(**table),
+                    multiplier: *multiplier,
+                    zero_point: *output_zero_point,
+                };
+                softmax.apply(&mut codes);
+                codes
             }
             Kind::Constant { codes } => codes.to_vec(),
         };
@@ -208,11 +230,8 @@ impl AveragePool {
             .filter_map(|(y, x, _)| input.get(y, x, c))
             .map(|code| code as i64 - self.input_zero_point as i64)
             .collect();
-        let (sum, scale) = (inside.iter().sum(), self.scales[inside.len()]);
-        match self.zero_point_first {
-            false => requantise(sum, scale, self.output_zero_point),
-            true => multiply(sum as i32, scale, self.output_zero_point),
-        }
+        let (sum, scale) = (inside.iter().sum::<i64>(), self.scales[inside.len()]);
+        product_code(sum as i32, scale, self.output_zero_point, self.even_code)
     }
 }
 
@@ -223,12 +242,24 @@ fn requantise(sum: i64, scale: f32, zero_point: u8) -> u8 {
 }
 
 /// The code of a sum of two tables' entries.
-pub fn add(sum: i32, fraction_bits: u32, zero_point: u8) -> u8 {
+pub fn sum_code(sum: i32, fraction_bits: u32, zero_point: u8) -> u8 {
     requantise(sum as i64, (-(fraction_bits as f32)).exp2(), zero_point)
 }
 
-/// The code of a product, with the zero point added before rounding.
-pub fn multiply(product: i32, scale: f32, zero_point: u8) -> u8 {
-    let real = product as f32 * scale + zero_point as f32;
-    real.round_ties_even().clamp(0.0, 255.0) as u8
+/// The code of a product or a sum of a window; with `even_code` ties go to the even
+/// code.
+pub fn product_code(product: i32, scale: f32, zero_point: u8, even_code: bool) -> u8 {
+    if !even_code || zero_point & 1 == 0 {
+        return requantise(product as i64, scale, zero_point);
+    }
+    // One more and one less: the even neighbours change places.
+    let scaled = product as f32 * scale;
+    let (below, above) = (scaled.floor(), scaled.ceil());
+    let tie = scaled - below == 0.5;
+    let rounded = match tie {
+        true if below % 2.0 == 0.0 => above,
+        true => below,
+        false => scaled.round_ties_even(),
+    };
+    (rounded + zero_point as f32).clamp(0.0, 255.0) as u8
 }

@@ -29,6 +29,11 @@ pub enum Function {
 }
 
 impl Function {
+    /// Whether it commutes with quantisation: it becomes bounds of the code.
+    pub fn is_clamp(self) -> bool {
+        matches!(self, Function::Relu | Function::Clip { .. })
+    }
+
     pub fn apply(self, x: f32) -> f32 {
         match self {
             Function::Relu => x.max(0.0),

@@ -93,8 +93,7 @@ pub enum Kind {
         /// As stored; mostly 0.
         output_zero_point: u8,
     },
-    /// `round_half_even(f32(f32(f32(product) * scale) + output_zero_point))` with
-    /// `product = (a - zero_points[0]) * (b - zero_points[1])`, of maps of one shape.
+    /// `requantise((a - zero_points[0]) * (b - zero_points[1]))`, of maps of one shape.
     Multiply {
         inputs: [MapId; 2],
         /// As stored.
@@ -102,6 +101,9 @@ pub enum Kind {
         scale: f32,
         /// As stored.
         output_zero_point: u8,
+        /// Ties go to the even code instead of the even product: the zero point is added
+        /// before rounding.
+        even_code: bool,
     },
     /// The input's code itself, for what `finish` does to it.
     Elementwise { input: MapId },
@@ -111,6 +113,14 @@ pub enum Kind {
     Rearrange {
         inputs: Vec<MapId>,
         sources: Rc<[Source]>,
+    },
+    /// Softmax over the channels of each pixel, as [`quern_isa::Softmax`] computes it.
+    Softmax {
+        input: MapId,
+        table: Rc<[f32; 256]>,
+        multiplier: f32,
+        /// As stored.
+        output_zero_point: u8,
     },
     /// The same codes in every run.
     Constant { codes: Rc<[u8]> },
@@ -171,8 +181,7 @@ pub struct Convolution {
 }
 
 /// `requantise(sum of (code - input_zero_point), scales[n])` with `n` the number of
-/// elements of the window that are inside the map; with `zero_point_first`,
-/// `round_half_even(f32(f32(f32(sum) * scales[n]) + output_zero_point))`.
+/// elements of the window that are inside the map.
 #[derive(Debug, Clone)]
 pub struct AveragePool {
     pub input: MapId,
@@ -184,8 +193,9 @@ pub struct AveragePool {
     pub input_zero_point: u8,
     /// As stored.
     pub output_zero_point: u8,
-    /// The zero point is added before rounding: ties go to the even code.
-    pub zero_point_first: bool,
+    /// Ties go to the even code instead of the even mean: the zero point is added
+    /// before rounding.
+    pub even_code: bool,
 }
 
 /// Type of an 8-bit tensor.
@@ -346,6 +356,7 @@ impl Kind {
             | Kind::AveragePool(AveragePool { input, .. })
             | Kind::MaxPool { input, .. }
             | Kind::Elementwise { input }
+            | Kind::Softmax { input, .. }
             | Kind::ChannelTables { input, .. } => vec![*input],
             Kind::Add { inputs, .. } | Kind::Multiply { inputs, .. } => inputs.to_vec(),
             Kind::Rearrange { inputs, .. } => inputs.clone(),
@@ -359,6 +370,7 @@ impl Kind {
             | Kind::AveragePool(AveragePool { input, .. })
             | Kind::MaxPool { input, .. }
             | Kind::Elementwise { input }
+            | Kind::Softmax { input, .. }
             | Kind::ChannelTables { input, .. } => vec![input],
             Kind::Add { inputs, .. } | Kind::Multiply { inputs, .. } => inputs.iter_mut().collect(),
             Kind::Rearrange { inputs, .. } => inputs.iter_mut().collect(),
@@ -377,6 +389,7 @@ impl Kind {
             Kind::Elementwise { .. } => "elementwise",
             Kind::ChannelTables { .. } => "channel tables",
             Kind::Rearrange { .. } => "rearrange",
+            Kind::Softmax { .. } => "softmax",
             Kind::Constant { .. } => "constant",
         }
     }

@@ -23,11 +23,13 @@ pub enum PairOperator {
     Power,
     Min,
     Max,
+    /// The second operand is the slope of negative numbers.
+    LeakyRelu,
 }
 
 /// In which numbers the runtime computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+enum Form {
     /// Codes as the accelerator stores them.
     Stored,
     /// The model's own codes.
@@ -42,7 +44,9 @@ pub struct PairRule {
     pub quantisers: [Quantiser; 2],
     /// What the stored codes of each operand stand for.
     pub values: [Rc<[f32; 256]>; 2],
-    pub form: Form,
+    /// The types of the operands in the runtime, where nothing has happened to them since
+    /// they were dequantised.
+    pub codes: Option<[CodeType; 2]>,
     /// The kernel takes the second operand first.
     pub swapped: bool,
 }
@@ -66,6 +70,8 @@ impl PairOperator {
             PairOperator::Power => power(a, b),
             PairOperator::Min => a.min(b),
             PairOperator::Max => a.max(b),
+            PairOperator::LeakyRelu if a > 0.0 => a,
+            PairOperator::LeakyRelu => a * b,
         }
     }
 }
@@ -78,20 +84,48 @@ fn power(x: f32, exponent: f32) -> f32 {
     }
 }
 
+/// What a sum or product is quantised to.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    pub quantiser: Quantiser,
+    /// Its type in the runtime.
+    pub code: CodeType,
+}
+
+impl Target {
+    /// Whether the runtime drops a clamp in front of this quantiser, because it can't act.
+    pub fn drops(&self, low: f32, high: f32) -> bool {
+        (self.quantiser.quantise(low), self.quantiser.quantise(high)) == (0, 255)
+    }
+}
+
 impl PairRule {
-    /// The stored code that ONNX Runtime gives for two stored codes.
-    pub fn code(&self, a: u8, b: u8, to: &Quantiser) -> u8 {
-        let form = match self.operator {
-            PairOperator::Add | PairOperator::Multiply => self.form,
-            _ => Form::Real,
-        };
+    /// Integer kernels are for tensors of one type, and for sums and products that are
+    /// quantised at once.
+    fn form(&self, target: &Target, clamped: bool) -> Form {
+        let kernel = matches!(self.operator, PairOperator::Add | PairOperator::Multiply);
+        match self.codes == Some([target.code; 2]) && kernel && !clamped {
+            false => Form::Real,
+            true if target.code == CodeType::I8 => Form::Own,
+            true => Form::Stored,
+        }
+    }
+
+    /// The stored code that ONNX Runtime gives for each pair of stored codes; `clamped`
+    /// where it does not quantise them at once.
+    pub fn codes<'a>(&'a self, target: &Target, clamped: bool) -> impl Fn(u8, u8) -> u8 + 'a {
+        let (to, form) = (target.quantiser, self.form(target, clamped));
+        move |a, b| self.code(a, b, &to, form)
+    }
+
+    fn code(&self, a: u8, b: u8, to: &Quantiser, form: Form) -> u8 {
         let offset = match form {
             Form::Real => {
                 let [x, y] = [self.values[0][a as usize], self.values[1][b as usize]];
                 return to.quantise(self.operator.apply(x, y));
             }
-            Form::Own if to.code == CodeType::I8 => 128.0,
-            Form::Own | Form::Stored => 0.0,
+            Form::Own => 128.0,
+            Form::Stored => 0.0,
         };
         let mut operands = [(a, &self.quantisers[0]), (b, &self.quantisers[1])];
         if self.swapped {
@@ -123,12 +157,14 @@ impl PairRule {
     pub fn addition(
         &self,
         inputs: [MapId; 2],
-        to: &Quantiser,
+        to: &Target,
         finish: &Finish,
     ) -> Result<(Kind, usize), String> {
         let target = self.targets(to, finish);
+        let form = self.form(to, (finish.low, finish.high) != (0, 255));
+        let to = &to.quantiser;
         // Where the runtime adds real numbers it rounds first, then adds the zero point.
-        let behind = match self.form {
+        let behind = match form {
             Form::Real => to.zero_point,
             _ => 0,
         };
@@ -154,7 +190,7 @@ impl PairRule {
             output_zero_point: behind,
         };
         let sum = |a: usize, b: usize| {
-            crate::evaluate::add(tables[0][a] + tables[1][b], fraction_bits, behind)
+            crate::evaluate::sum_code(tables[0][a] + tables[1][b], fraction_bits, behind)
         };
         let differing = differing(&target, finish, sum);
         Ok((kind(tables), differing))
@@ -164,7 +200,7 @@ impl PairRule {
     pub fn multiplication(
         &self,
         inputs: [MapId; 2],
-        to: &Quantiser,
+        to: &Target,
         finish: &Finish,
     ) -> Result<(Kind, usize), String> {
         let plain = (0..2).all(|operand| {
@@ -176,28 +212,33 @@ impl PairRule {
         if !plain {
             return Err("an operand of its product is computed in floating point; put QuantizeLinear and DequantizeLinear before it".to_string());
         }
+        let target = self.targets(to, finish);
+        let even_code = self.form(to, (finish.low, finish.high) != (0, 255)) != Form::Real;
+        let to = &to.quantiser;
         let [a, b] = &self.quantisers;
         let zero_points = [a.zero_point, b.zero_point];
         let scale = (a.scale * b.scale) / to.scale;
         let product = |a: usize, b: usize| {
             let product = (a as i32 - zero_points[0] as i32) * (b as i32 - zero_points[1] as i32);
-            crate::evaluate::multiply(product, scale, to.zero_point)
+            crate::evaluate::product_code(product, scale, to.zero_point, even_code)
         };
-        let differing = differing(&self.targets(to, finish), finish, product);
+        let differing = differing(&target, finish, product);
         let kind = Kind::Multiply {
             inputs,
             zero_points,
             scale,
             output_zero_point: to.zero_point,
+            even_code,
         };
         Ok((kind, differing))
     }
 
     /// The code of each pair, between the bounds.
-    fn targets(&self, to: &Quantiser, finish: &Finish) -> Vec<u8> {
+    fn targets(&self, to: &Target, finish: &Finish) -> Vec<u8> {
+        let code = self.codes(to, (finish.low, finish.high) != (0, 255));
         let pairs = (0..256).flat_map(|a| (0..256).map(move |b| (a as u8, b as u8)));
         pairs
-            .map(|(a, b)| self.code(a, b, to).max(finish.low).min(finish.high))
+            .map(|(a, b)| code(a, b).max(finish.low).min(finish.high))
             .collect()
     }
 }

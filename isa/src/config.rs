@@ -24,6 +24,8 @@ pub struct Config {
     pub parameter_words: usize,
     /// Multiplier bits `Q` the requantiser consumes per cycle.
     pub requantise_rows: u32,
+    /// Outputs that the activation unit works on at a time: lanes of one word.
+    pub vector_lanes: usize,
     /// Bytes in one beat of the stream ports.
     pub stream_bytes: usize,
     /// The clock that figures per second are quoted at.
@@ -41,6 +43,7 @@ pub const TINY: Config = Config {
     accumulator_words: 64,
     parameter_words: 64,
     requantise_rows: 4,
+    vector_lanes: 1,
     stream_bytes: 1,
     clock_hz: 100_000_000,
 };
@@ -59,6 +62,7 @@ pub const CU: Config = Config {
     accumulator_words: 256,
     parameter_words: 256,
     requantise_rows: 4,
+    vector_lanes: 1,
     stream_bytes: 1,
     // What the image meets with some margin, not the board's 100 MHz.
     clock_hz: 70_000_000,
@@ -75,6 +79,7 @@ pub const ASIC16: Config = Config {
     accumulator_words: 1024,
     parameter_words: 1024,
     requantise_rows: 8,
+    vector_lanes: 16,
     stream_bytes: 16,
     clock_hz: 500_000_000,
 };
@@ -104,6 +109,7 @@ impl Config {
             Space::Weights => self.weight_rows,
             Space::Parameters => self.parameter_words,
             Space::Table => crate::TABLE_ENTRIES,
+            Space::Lookup => crate::LOOKUP_ENTRIES,
         }
     }
 
@@ -114,6 +120,7 @@ impl Config {
             Space::Weights => self.columns,
             Space::Parameters => crate::ChannelParameters::bytes(self),
             Space::Table => 1,
+            Space::Lookup => self.accumulator_bytes(),
         }
     }
 
@@ -141,6 +148,7 @@ impl Config {
             self.accumulator_words,
             self.parameter_words,
             self.requantise_rows as usize,
+            self.vector_lanes,
             self.stream_bytes,
         ] {
             digest.update(&(size as u32).to_le_bytes());

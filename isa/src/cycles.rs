@@ -2,7 +2,7 @@
 //! ports are always ready.
 
 use crate::numerics::{idle_steps, step_count};
-use crate::{Activate, ChannelParameters, Config, Instruction, Matrix, Source};
+use crate::{ChannelParameters, Config, Instruction, Matrix, Pattern, Source, Target};
 
 /// Cycles from the first beat of the instruction to the cycle before the first
 /// beat of the next one, data of a `Load` included.
@@ -12,14 +12,34 @@ use crate::{Activate, ChannelParameters, Config, Instruction, Matrix, Source};
 pub fn instruction_cycles(
     config: &Config,
     instruction: &Instruction,
+    (pattern, target): (Option<Pattern>, Option<Target>),
     parameters: impl Fn(usize) -> ChannelParameters,
 ) -> u64 {
     let execution = match instruction {
-        Instruction::Begin { .. } | Instruction::Halt => 0,
+        Instruction::Begin { .. }
+        | Instruction::Halt
+        | Instruction::Pattern(_)
+        | Instruction::Target(_) => 0,
         Instruction::Load { space, count, .. } => *count as u64 * config.word_beats(*space) as u64,
-        Instruction::Matrix(matrix) => matrix_cycles(config, matrix),
+        Instruction::Matrix(matrix) => {
+            let positions = pattern.map_or(0, |pattern| pattern.positions());
+            matrix_cycles(config, matrix, positions as u64)
+        }
         // The unit starts in the decoding cycle.
-        Instruction::Activate(activate) => activate_cycles(config, activate, parameters) - 1,
+        Instruction::Activate(activate) => {
+            let positions = target.map_or(0, |target| target.positions());
+            let first = activate.parameter as usize;
+            let outputs = first..first + activate.columns as usize;
+            activate_cycles(config, positions as u64, outputs, parameters) - 1
+        }
+        Instruction::Vector(vector) => {
+            let positions = target.map_or(0, |target| target.positions());
+            let first = vector.parameter as usize;
+            let outputs = (0..vector.columns as usize).map(|i| first + i % config.vector_lanes);
+            let taps = vector.inner as u64 * vector.outer as u64;
+            let reads = positions as u64 * vector.columns as u64 * taps;
+            reads + activate_cycles(config, positions as u64, outputs, parameters) - 1
+        }
         Instruction::Store { source, count, .. } => store_cycles(config, *source, *count),
     };
     fetch_cycles(config) + execution
@@ -39,8 +59,8 @@ pub const fn matrix_latency(lanes: usize) -> u32 {
 
 /// One pass of all positions per tile, without gaps, then the last pass's sums leave
 /// the array. A pass lasts at least as long as its tile takes to load.
-fn matrix_cycles(config: &Config, matrix: &Matrix) -> u64 {
-    let (positions, tiles) = (matrix.positions as u64, matrix.tiles as u64);
+fn matrix_cycles(config: &Config, matrix: &Matrix, positions: u64) -> u64 {
+    let tiles = matrix.inner as u64 * matrix.outer as u64;
     let pass = positions.max(config.lanes as u64);
     (tiles - 1) * pass + positions + matrix_latency(config.lanes) as u64 + 1
 }
@@ -65,14 +85,15 @@ fn store_cycles(config: &Config, source: Source, count: u16) -> u64 {
 /// than it takes to fetch the next output.
 pub fn activate_cycles(
     config: &Config,
-    activate: &Activate,
+    positions: u64,
+    outputs: impl Iterator<Item = usize>,
     parameters: impl Fn(usize) -> ChannelParameters,
 ) -> u64 {
     const FETCH: u32 = 4;
     let rows = config.requantise_rows;
-    let position: u64 = (0..activate.columns as usize)
-        .map(|column| parameters(activate.parameter as usize + column).steps)
+    let position: u64 = outputs
+        .map(|output| parameters(output).steps)
         .map(|steps| FETCH.max(step_count(steps, rows) - idle_steps(rows) + 1) as u64)
         .sum();
-    5 + activate.positions as u64 * position + 7
+    5 + positions * position + 7
 }

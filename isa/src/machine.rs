@@ -1,7 +1,7 @@
 //! What every machine that runs programs has in common, so that any two can be
 //! compared: outputs, memories, counters.
 
-use crate::{Config, DecodeError, Program};
+use crate::{Config, DecodeError, Program, Unit};
 use std::fmt;
 use thiserror::Error;
 
@@ -59,6 +59,7 @@ pub struct Memories {
     pub weights: Vec<u8>,
     pub parameters: Vec<u8>,
     pub table: Vec<u8>,
+    pub lookup: Vec<u8>,
     pub accumulators: Vec<i32>,
 }
 
@@ -72,6 +73,7 @@ impl Memories {
             weights: bytes(Weights),
             parameters: bytes(Parameters),
             table: bytes(Table),
+            lookup: bytes(Lookup),
             accumulators: vec![0; config.accumulator_words * config.columns],
         }
     }
@@ -96,6 +98,7 @@ impl Memories {
             .or_else(|| first("weights", &self.weights, &other.weights))
             .or_else(|| first("parameters", &self.parameters, &other.parameters))
             .or_else(|| first("table", &self.table, &other.table))
+            .or_else(|| first("lookup", &self.lookup, &other.lookup))
             .or_else(|| first("accumulators", &self.accumulators, &other.accumulators))
     }
 }
@@ -162,6 +165,12 @@ pub enum MachineError {
         word: usize,
         words: usize,
     },
+    #[error("instruction {index} needs the pattern or target of an earlier instruction, and there is none that fits: {reason}")]
+    Geometry { index: usize, reason: &'static str },
+    #[error("instruction {index} does not wait for the {unit}, which may still be at work on what it needs")]
+    Hazard { index: usize, unit: Unit },
+    #[error("instruction {index} or its data come from host memory that an earlier receive has not filled")]
+    Starved { index: usize },
     #[error("the stream ends inside instruction {index} or its data")]
     Truncated { index: usize },
     #[error("segment {segment}: the program {problem}")]

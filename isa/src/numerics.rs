@@ -68,8 +68,9 @@ pub fn round_to_f32(magnitude: u32) -> u32 {
 /// With `P = magnitude * multiplier`, `T` bits below the binary point, `i` the
 /// integer part and `f` the fraction: where `f` lies within half an f32 ulp of one
 /// half, the f32 product is exactly `i + 1/2` and the tie goes to the even
-/// neighbour; elsewhere the comparison with one half decides.
-pub fn scale_and_round(magnitude: u32, multiplier: u32, shift: u32) -> u32 {
+/// neighbour (with `odd`, to the odd one); elsewhere the comparison with one half
+/// decides.
+pub fn scale_and_round(magnitude: u32, multiplier: u32, shift: u32, odd: bool) -> u32 {
     let product = magnitude as u64 * multiplier as u64;
     if shift > 63 {
         // A magnitude of at most 2^31 and a multiplier below 2^31: below a quarter.
@@ -94,7 +95,7 @@ pub fn scale_and_round(magnitude: u32, multiplier: u32, shift: u32) -> u32 {
         half - fraction <= half_ulp(if integer == 0 { -2 } else { log2 })
     };
     let up = if tie {
-        integer & 1 == 1
+        (integer & 1 == 1) != odd
     } else {
         fraction > half
     };
@@ -126,6 +127,20 @@ pub const fn step_count(steps: u8, rows: u32) -> u32 {
 /// those of [`step_count`], and a sum that the steps before the
 /// [idle](idle_steps) ones can't hold, in two's complement, is out of range.
 pub fn requantise(sum: i32, parameters: &ChannelParameters, rows: u32, low: u8, high: u8) -> u8 {
+    requantise_with(sum, parameters, rows, low, high, false)
+}
+
+/// As [`requantise`]; with `even_code`, ties go to the even code instead of the even
+/// product: the zero point is added before rounding, as ONNX Runtime does where it
+/// multiplies or averages tensors.
+pub fn requantise_with(
+    sum: i32,
+    parameters: &ChannelParameters,
+    rows: u32,
+    low: u8,
+    high: u8,
+    even_code: bool,
+) -> u8 {
     let magnitude = round_to_f32(sum.unsigned_abs());
     let multiplier = parameters.multiplier & ((1 << (MANTISSA_BITS + rows - 1)) - 1);
     let steps = step_count(parameters.steps, rows);
@@ -134,7 +149,10 @@ pub fn requantise(sum: i32, parameters: &ChannelParameters, rows: u32, low: u8, 
     // A negative limit itself is still held.
     let fits = held_bits > 32 || magnitude as u64 - (negative as u64) < (1 << (held_bits - 1));
     let rounded = match fits {
-        true => scale_and_round(magnitude, multiplier, steps * rows),
+        true => {
+            let odd = even_code && parameters.zero_point & 1 == 1;
+            scale_and_round(magnitude, multiplier, steps * rows, odd)
+        }
         false => INTEGER_LIMIT,
     } as i32;
     let signed = if negative { -rounded } else { rounded };

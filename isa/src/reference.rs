@@ -1,12 +1,13 @@
 //! The reference machine: the executable meaning of the instruction set.
 
-use crate::numerics::{requantise, wrap};
-use crate::stream::Stream;
+use crate::numerics::{requantise_with, wrap};
 use crate::trace::{Event, Tracer};
 use crate::{
-    cycles, Activate, ChannelParameters, Config, Counters, Instruction, Machine, MachineError,
-    Matrix, Memories, Program, Run, Source, Space, INSTRUCTION_BYTES, ISA_VERSION,
+    cycles, Activate, ChannelParameters, Combine, Config, Counters, Hazards, Instruction, Machine,
+    MachineError, Matrix, Memories, Pattern, Program, Run, Script, Source, Space, Target, Unit,
+    Vector, Waits, INSTRUCTION_BYTES, ISA_VERSION,
 };
+use std::ops::Range;
 
 /// Executes programs bit-exactly and counts the cycle model's cycles.
 pub struct Reference {
@@ -39,14 +40,18 @@ impl Reference {
         let mut execution = Execution {
             config: self.config,
             memories: &mut self.memories,
-            stream: Stream::new(program, host)?,
+            script: Script::new(program, host)?,
             tracer,
             counters: Counters::default(),
+            hazards: Hazards::new(&self.config),
+            pattern: None,
+            target: None,
             index: 0,
+            consumed: 0,
             buffer: Vec::new(),
         };
         while execution.step()? {}
-        execution.stream.finish()?;
+        execution.script.finish()?;
         Ok(Run {
             counters: execution.counters,
         })
@@ -71,27 +76,43 @@ impl Machine for Reference {
 struct Execution<'a> {
     config: Config,
     memories: &'a mut Memories,
-    stream: Stream<'a>,
+    script: Script<'a>,
     tracer: &'a mut dyn Tracer,
     counters: Counters,
+    hazards: Hazards,
+    pattern: Option<Pattern>,
+    target: Option<Target>,
     /// Number of the instruction being executed.
     index: usize,
+    /// Bytes of the input stream read so far.
+    consumed: usize,
     buffer: Vec<u8>,
 }
 
 impl Execution<'_> {
     /// Executes one instruction; false after `Halt`.
     fn step(&mut self) -> Result<bool, MachineError> {
-        let offset = self.stream.consumed;
-        let instruction = self.fetch(offset)?;
+        let offset = self.consumed;
+        let (instruction, waits) = self.fetch(offset)?;
         self.tracer.event(Event::Instruction {
             index: self.index,
             cycle: self.counters.cycles,
             instruction,
+            waits,
         });
+        let needed = self.hazards.waits(&instruction);
+        if let Some(unit) = Unit::ALL
+            .into_iter()
+            .find(|&unit| needed.contains(unit) && !waits.contains(unit))
+        {
+            let index = self.index;
+            return Err(MachineError::Hazard { index, unit });
+        }
+        self.hazards.start(&instruction, waits);
         let parameters = &self.memories.parameters;
         let config = &self.config;
-        let cycles = cycles::instruction_cycles(config, &instruction, |index| {
+        let geometry = (self.pattern, self.target);
+        let cycles = cycles::instruction_cycles(config, &instruction, geometry, |index| {
             parameter_word(parameters, config, index)
         });
         match instruction {
@@ -104,14 +125,11 @@ impl Execution<'_> {
                 address,
                 count,
             } => self.load(space, address as usize, count as usize)?,
-            Instruction::Matrix(matrix) => {
-                self.matrix(&matrix)?;
-                self.counters.matrix_cycles = self
-                    .counters
-                    .matrix_cycles
-                    .wrapping_add(matrix.positions as u32 * matrix.tiles as u32);
-            }
+            Instruction::Pattern(pattern) => self.pattern = Some(pattern),
+            Instruction::Target(target) => self.target = Some(target),
+            Instruction::Matrix(matrix) => self.matrix(&matrix)?,
             Instruction::Activate(activate) => self.activate(&activate)?,
+            Instruction::Vector(vector) => self.vector(&vector)?,
             Instruction::Store {
                 source,
                 address,
@@ -124,23 +142,24 @@ impl Execution<'_> {
         Ok(instruction != Instruction::Halt)
     }
 
-    fn fetch(&mut self, offset: usize) -> Result<Instruction, MachineError> {
+    fn fetch(&mut self, offset: usize) -> Result<(Instruction, Waits), MachineError> {
         self.read(self.config.instruction_beats())?;
         let mut bytes = [0; INSTRUCTION_BYTES];
         bytes.copy_from_slice(&self.buffer[..INSTRUCTION_BYTES]);
         let index = self.index;
-        let instruction = Instruction::decode(&bytes).map_err(|source| MachineError::Decode {
-            index,
-            offset,
-            source,
-        })?;
+        let (instruction, waits) =
+            Instruction::decode(&bytes).map_err(|source| MachineError::Decode {
+                index,
+                offset,
+                source,
+            })?;
         if (index == 0) != matches!(instruction, Instruction::Begin { .. }) {
             return Err(MachineError::Stream {
                 segment: 0,
                 problem: "has a begin elsewhere than as its first instruction",
             });
         }
-        Ok(instruction)
+        Ok((instruction, waits))
     }
 
     fn begin(&mut self, version: u8, fingerprint: u16) -> Result<(), MachineError> {
@@ -152,22 +171,25 @@ impl Execution<'_> {
 
     fn load(&mut self, space: Space, address: usize, count: usize) -> Result<(), MachineError> {
         let words = self.config.words(space);
-        let (name, memory) = match space {
-            Space::Activations => ("activations", &mut self.memories.activations),
-            Space::Weights => ("weights", &mut self.memories.weights),
-            Space::Parameters => ("parameters", &mut self.memories.parameters),
-            Space::Table => ("table", &mut self.memories.table),
+        let name = match space {
+            Space::Activations => "activations",
+            Space::Weights => "weights",
+            Space::Parameters => "parameters",
+            Space::Table => "table",
+            Space::Lookup => "lookup",
         };
         in_range(self.index, name, address + count - 1, words)?;
         let bytes = self.config.word_bytes(space);
         let beats = self.config.word_beats(space);
         let padded = beats * self.config.stream_bytes;
-        read(
-            &mut self.stream,
-            &mut self.buffer,
-            self.index,
-            count * padded,
-        )?;
+        self.read(count * beats)?;
+        let memory = match space {
+            Space::Activations => &mut self.memories.activations,
+            Space::Weights => &mut self.memories.weights,
+            Space::Parameters => &mut self.memories.parameters,
+            Space::Table => &mut self.memories.table,
+            Space::Lookup => &mut self.memories.lookup,
+        };
         for (i, word) in self.buffer.chunks_exact(padded).enumerate() {
             let place = (address + i) * bytes;
             memory[place..place + bytes].copy_from_slice(&word[..bytes]);
@@ -181,124 +203,209 @@ impl Execution<'_> {
     }
 
     fn matrix(&mut self, matrix: &Matrix) -> Result<(), MachineError> {
+        let pattern = self.pattern()?;
         let Config {
             lanes,
             activation_words,
             weight_rows,
             accumulator_words,
+            columns,
             ..
         } = self.config;
-        let last = |start: u16, steps: &[(u16, u16)]| {
-            steps.iter().fold(start as usize, |word, &(count, stride)| {
-                word + (count as usize - 1) * stride as usize
-            })
-        };
-        let rows = matrix.tiles as usize * lanes;
-        in_range(
-            self.index,
-            "weights",
-            matrix.weight as usize + rows - 1,
-            weight_rows,
-        )?;
-        in_range(
-            self.index,
-            "activations",
-            last(
-                matrix.activation,
-                &[
-                    (matrix.tiles, matrix.tile_stride),
-                    (matrix.positions, matrix.position_stride),
-                ],
-            ),
-            activation_words,
-        )?;
-        in_range(
-            self.index,
+        let positions = pattern.positions();
+        let tiles = matrix.inner as usize * matrix.outer as usize;
+        self.in_range("weights", matrix.weight, tiles * lanes, weight_rows)?;
+        let reach = pattern.reach(matrix.activation, matrix.inner, matrix.outer, 0);
+        self.reach_in_range("activations", reach, activation_words)?;
+        self.in_range(
             "accumulators",
-            last(matrix.accumulator, &[(matrix.positions, 1)]),
+            matrix.accumulator,
+            positions,
             accumulator_words,
         )?;
         // A fixed number of columns lets the inner loop be vectorised.
-        match self.config.columns {
-            4 => matrix_columns::<4>(&self.config, self.memories, matrix),
-            6 => matrix_columns::<6>(&self.config, self.memories, matrix),
-            16 => matrix_columns::<16>(&self.config, self.memories, matrix),
+        let memories = &mut self.memories;
+        match columns {
+            4 => matrix_columns::<4>(&self.config, memories, &pattern, matrix),
+            6 => matrix_columns::<6>(&self.config, memories, &pattern, matrix),
+            16 => matrix_columns::<16>(&self.config, memories, &pattern, matrix),
             columns => unreachable!("no configuration has {columns} columns"),
         }
-        for position in 0..matrix.positions as usize {
+        for position in 0..positions {
             let word = matrix.accumulator as usize + position;
-            let columns = self.config.columns;
             self.tracer.event(Event::Accumulate {
                 word,
                 values: &self.memories.accumulators[word * columns..][..columns],
             });
         }
+        let cycles = &mut self.counters.matrix_cycles;
+        *cycles = cycles.wrapping_add((positions * tiles) as u32);
         Ok(())
     }
 
     fn activate(&mut self, activate: &Activate) -> Result<(), MachineError> {
-        let config = self.config;
-        let (positions, columns) = (activate.positions as usize, activate.columns as usize);
-        let (lane, lanes) = (activate.lane as usize, config.lanes);
-        let last_word = activate.activation as usize
-            + (positions - 1) * activate.position_stride as usize
-            + (lane + columns - 1) / lanes;
-        in_range(self.index, "columns", columns - 1, config.columns)?;
-        in_range(self.index, "lanes", lane, lanes)?;
-        in_range(
-            self.index,
+        let target = self.target()?;
+        let (columns, lane) = (activate.columns as usize, activate.lane as usize);
+        let vector_lanes = self.config.vector_lanes;
+        if lane % vector_lanes != 0 || activate.parameter as usize % vector_lanes != 0 {
+            return Err(self.geometry("an activate starts at a multiple of the vector lanes"));
+        }
+        self.in_range("columns", 0, columns, self.config.columns)?;
+        self.in_range(
             "accumulators",
-            activate.accumulator as usize + positions - 1,
-            config.accumulator_words,
+            activate.accumulator,
+            target.positions(),
+            self.config.accumulator_words,
         )?;
-        in_range(
-            self.index,
-            "activations",
-            last_word,
-            config.activation_words,
-        )?;
-        in_range(
-            self.index,
-            "parameters",
-            activate.parameter as usize + columns - 1,
-            config.parameter_words,
-        )?;
-        let parameters: Vec<ChannelParameters> = (0..columns)
-            .map(|column| {
-                let index = activate.parameter as usize + column;
-                parameter_word(&self.memories.parameters, &config, index)
-            })
-            .collect();
-        for position in 0..positions {
-            let accumulators = &self.memories.accumulators
-                [(activate.accumulator as usize + position) * config.columns..];
-            let word = activate.activation as usize + position * activate.position_stride as usize;
+        let parameters = self.parameters(activate.parameter, columns)?;
+        let words = self.target_words(&target, activate.activation, lane, columns)?;
+        for (position, word) in words.enumerate() {
+            let sums = (activate.accumulator as usize + position) * self.config.columns;
             for (column, parameters) in parameters.iter().enumerate() {
-                let sum = wrap(
-                    accumulators[column] as i64 + parameters.bias as i64,
-                    config.accumulator_bits,
-                );
-                let code = requantise(
-                    sum,
-                    parameters,
-                    config.requantise_rows,
-                    activate.low,
-                    activate.high,
-                );
-                let byte = match activate.table {
-                    true => self.memories.table[code as usize],
-                    false => code,
-                };
-                let place = word * lanes + lane + column;
-                self.memories.activations[place] = byte;
-                self.tracer.event(Event::Byte {
-                    word: place / lanes,
-                    lane: place % lanes,
-                    byte,
-                });
+                let sum = self.memories.accumulators[sums + column] as i64;
+                let code = self.finish(sum, parameters, &target, activate.table, false);
+                self.write(word, lane + column, code);
             }
         }
         Ok(())
+    }
+
+    fn vector(&mut self, vector: &Vector) -> Result<(), MachineError> {
+        let (pattern, target) = (self.pattern()?, self.target()?);
+        let (columns, lane) = (vector.columns as usize, vector.lane as usize);
+        let (lanes, vector_lanes) = (self.config.lanes, self.config.vector_lanes);
+        let source_lane = vector.source_lane as usize;
+        if pattern.positions() != target.positions() {
+            return Err(self.geometry("pattern and target differ in positions"));
+        }
+        if columns > 1 && (lane % vector_lanes != 0 || source_lane % vector_lanes != 0) {
+            return Err(self.geometry("a vector starts at a multiple of the vector lanes"));
+        }
+        if vector.parameter as usize % vector_lanes != 0 {
+            return Err(self.geometry("its parameters start at a multiple of the vector lanes"));
+        }
+        self.in_range("lanes", 0, columns, lanes)?;
+        self.in_range("lanes", vector.source_lane as u16, 1, lanes)?;
+        let parameters = self.parameters(vector.parameter, columns.min(vector_lanes))?;
+        let further = (source_lane + columns - 1) / lanes;
+        let reach = pattern.reach(
+            vector.source,
+            vector.inner,
+            vector.outer as u16,
+            further as i64,
+        );
+        self.reach_in_range("activations", reach, self.config.activation_words)?;
+        let words = self.target_words(&target, vector.activation, lane, columns)?;
+        let mut taps = Vec::new();
+        for (word, offset) in words.zip(pattern.offsets()) {
+            let first = vector.source.wrapping_add(offset);
+            for column in 0..columns {
+                taps.clear();
+                taps.extend(
+                    pattern
+                        .taps(vector.inner, vector.outer as u16)
+                        .map(|tap| first.wrapping_add(tap) as usize * lanes + source_lane + column)
+                        .map(|place| self.memories.activations[place]),
+                );
+                let value = self.combine(vector, &taps);
+                let parameters = &parameters[column % vector_lanes];
+                let even = vector.even_code;
+                let code = self.finish(value, parameters, &target, vector.table, even);
+                self.write(word, lane + column, code);
+            }
+        }
+        Ok(())
+    }
+
+    fn combine(&self, vector: &Vector, taps: &[u8]) -> i64 {
+        let bytes = taps.iter().map(|&byte| byte as i64);
+        match vector.combine {
+            Combine::Sum => bytes.sum(),
+            Combine::Maximum => bytes.fold(0, i64::max),
+            Combine::Lookup => taps
+                .iter()
+                .enumerate()
+                .map(|(tap, &byte)| lookup_entry(self.memories, &self.config, tap % 2, byte))
+                .sum(),
+            Combine::Product => bytes
+                .zip(vector.zero_points)
+                .map(|(byte, zero_point)| byte - zero_point as i64)
+                .product(),
+        }
+    }
+
+    /// From a sum, without its bias, to the byte that is written.
+    fn finish(
+        &self,
+        sum: i64,
+        parameters: &ChannelParameters,
+        target: &Target,
+        table: bool,
+        even_code: bool,
+    ) -> u8 {
+        let Config {
+            accumulator_bits,
+            requantise_rows,
+            ..
+        } = self.config;
+        let sum = wrap(sum + parameters.bias as i64, accumulator_bits);
+        let Target { low, high, .. } = *target;
+        let code = requantise_with(sum, parameters, requantise_rows, low, high, even_code);
+        match table {
+            true => self.memories.table[code as usize],
+            false => code,
+        }
+    }
+
+    fn write(&mut self, word: usize, lane: usize, byte: u8) {
+        let lanes = self.config.lanes;
+        let place = word * lanes + lane;
+        self.memories.activations[place] = byte;
+        self.tracer.event(Event::Byte {
+            word: place / lanes,
+            lane: place % lanes,
+            byte,
+        });
+    }
+
+    fn parameters(&self, first: u16, count: usize) -> Result<Vec<ChannelParameters>, MachineError> {
+        self.in_range("parameters", first, count, self.config.parameter_words)?;
+        Ok((first as usize..first as usize + count)
+            .map(|index| parameter_word(&self.memories.parameters, &self.config, index))
+            .collect())
+    }
+
+    /// The first word of each position, all of whose lanes are in range.
+    fn target_words(
+        &self,
+        target: &Target,
+        first: u16,
+        lane: usize,
+        columns: usize,
+    ) -> Result<impl Iterator<Item = usize>, MachineError> {
+        self.in_range("lanes", lane as u16, 1, self.config.lanes)?;
+        let further = (lane + columns - 1) / self.config.lanes;
+        let reach = target.reach(first, further as i64);
+        self.reach_in_range("activations", reach, self.config.activation_words)?;
+        let offsets = target.offsets();
+        Ok(offsets.map(move |offset| first.wrapping_add(offset) as usize))
+    }
+
+    fn pattern(&self) -> Result<Pattern, MachineError> {
+        let missing = || self.geometry("no pattern has been given");
+        self.pattern.ok_or_else(missing)
+    }
+
+    fn target(&self) -> Result<Target, MachineError> {
+        let missing = || self.geometry("no target has been given");
+        self.target.ok_or_else(missing)
+    }
+
+    fn geometry(&self, reason: &'static str) -> MachineError {
+        MachineError::Geometry {
+            index: self.index,
+            reason,
+        }
     }
 
     fn store(&mut self, source: Source, address: usize, count: usize) -> Result<(), MachineError> {
@@ -317,24 +424,14 @@ impl Execution<'_> {
         let mut out = Vec::new();
         match source {
             Source::Activations => {
-                in_range(
-                    self.index,
-                    "activations",
-                    address + count - 1,
-                    activation_words,
-                )?;
+                self.in_range("activations", address as u16, count, activation_words)?;
                 let bytes = &self.memories.activations[address * lanes..][..count * lanes];
                 bytes
                     .chunks_exact(lanes)
                     .for_each(|word| beat(word, &mut out));
             }
             Source::Accumulators => {
-                in_range(
-                    self.index,
-                    "accumulators",
-                    address + count - 1,
-                    accumulator_words,
-                )?;
+                self.in_range("accumulators", address as u16, count, accumulator_words)?;
                 let values = &self.memories.accumulators[address * columns..][..count * columns];
                 values
                     .iter()
@@ -351,25 +448,56 @@ impl Execution<'_> {
                     .for_each(|value| beat(&value.to_le_bytes(), &mut out));
             }
         }
-        self.stream.write(&out)
+        self.script.deliver(&out)
+    }
+
+    fn in_range(
+        &self,
+        memory: &'static str,
+        first: u16,
+        count: usize,
+        words: usize,
+    ) -> Result<(), MachineError> {
+        in_range(self.index, memory, first as usize + count - 1, words)
+    }
+
+    fn reach_in_range(
+        &self,
+        memory: &'static str,
+        reach: Range<i64>,
+        words: usize,
+    ) -> Result<(), MachineError> {
+        // A word below zero is one of the highest of 2^16.
+        let lowest = reach.start as u16 as usize;
+        let furthest = (reach.end - 1) as usize;
+        in_range(self.index, memory, lowest, words)?;
+        in_range(self.index, memory, furthest, words)
     }
 
     /// Reads beats into the buffer.
     fn read(&mut self, beats: usize) -> Result<(), MachineError> {
         let bytes = beats * self.config.stream_bytes;
-        read(&mut self.stream, &mut self.buffer, self.index, bytes)
+        self.buffer.clear();
+        while self.buffer.len() < bytes {
+            let pending = self.script.pending();
+            if pending.is_empty() {
+                return Err(self.starved());
+            }
+            let taken = pending.len().min(bytes - self.buffer.len());
+            self.buffer.extend(&pending[..taken]);
+            self.script.sent(taken);
+        }
+        self.consumed += bytes;
+        Ok(())
     }
-}
 
-fn read(
-    stream: &mut Stream,
-    buffer: &mut Vec<u8>,
-    index: usize,
-    bytes: usize,
-) -> Result<(), MachineError> {
-    stream
-        .read(bytes, buffer)?
-        .map_err(|_| MachineError::Truncated { index })
+    fn starved(&self) -> MachineError {
+        let index = self.index;
+        match self.script.waits_for_receive() {
+            true => MachineError::Starved { index },
+            false => MachineError::Truncated { index },
+        }
+    }
 }
 
 fn in_range(
@@ -397,12 +525,26 @@ fn parameter_word(memory: &[u8], config: &Config, index: usize) -> ChannelParame
     }
 }
 
+fn lookup_entry(memories: &Memories, config: &Config, half: usize, byte: u8) -> i64 {
+    let bytes = config.accumulator_bytes();
+    let place = (half * 256 + byte as usize) * bytes;
+    let word = memories.lookup[place..place + bytes].iter().rev();
+    let unsigned = word.fold(0, |value, &byte| value << 8 | byte as i64);
+    wrap(unsigned, config.accumulator_bits) as i64
+}
+
 /// The arithmetic of `Matrix`. All operands are in range. Sums are formed modulo
 /// 2^32, a multiple of 2^W, and wrapped to the accumulator width when stored.
-fn matrix_columns<const COLUMNS: usize>(config: &Config, memories: &mut Memories, m: &Matrix) {
+fn matrix_columns<const COLUMNS: usize>(
+    config: &Config,
+    memories: &mut Memories,
+    pattern: &Pattern,
+    m: &Matrix,
+) {
     let lanes = config.lanes;
     let mut tile = vec![[0i32; COLUMNS]; lanes];
-    for k in 0..m.tiles as usize {
+    let offsets: Vec<u16> = pattern.offsets().collect();
+    for (k, tap) in pattern.taps(m.inner, m.outer).enumerate() {
         let rows = &memories.weights[(m.weight as usize + k * lanes) * COLUMNS..];
         for (row, bytes) in tile.iter_mut().zip(rows.chunks_exact(COLUMNS)) {
             for (weight, &byte) in row.iter_mut().zip(bytes) {
@@ -410,12 +552,13 @@ fn matrix_columns<const COLUMNS: usize>(config: &Config, memories: &mut Memories
             }
         }
         let replace = k == 0 && !m.accumulate;
-        for n in 0..m.positions as usize {
-            let word =
-                m.activation as usize + k * m.tile_stride as usize + n * m.position_stride as usize;
+        let first = m.activation.wrapping_add(tap);
+        let sums = memories.accumulators[m.accumulator as usize * COLUMNS..]
+            .chunks_exact_mut(COLUMNS)
+            .zip(&offsets);
+        for (accumulators, &offset) in sums {
+            let word = first.wrapping_add(offset) as usize;
             let activations = &memories.activations[word * lanes..][..lanes];
-            let place = (m.accumulator as usize + n) * COLUMNS;
-            let accumulators = &mut memories.accumulators[place..place + COLUMNS];
             let mut sums = [0i32; COLUMNS];
             for (&activation, row) in activations.iter().zip(&tile) {
                 for (sum, &weight) in sums.iter_mut().zip(row) {

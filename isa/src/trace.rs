@@ -2,7 +2,7 @@
 //! write to a memory, in order. Two machines that print the same trace did the
 //! same; the first line that differs is where to look.
 
-use crate::Instruction;
+use crate::{Instruction, Unit, Waits};
 use std::fmt;
 
 /// Receives the events of a run. `()` ignores them.
@@ -28,6 +28,7 @@ pub enum Event<'a> {
         index: usize,
         cycle: u32,
         instruction: Instruction,
+        waits: Waits,
     },
     /// A load writes one word.
     Write {
@@ -48,7 +49,12 @@ impl fmt::Display for Event<'_> {
                 index,
                 cycle,
                 instruction,
-            } => write!(f, "{cycle:>10} #{index} {instruction:?}"),
+                waits,
+            } => {
+                write!(f, "{cycle:>10} #{index} {instruction:?}")?;
+                let mut waited = Unit::ALL.into_iter().filter(|&unit| waits.contains(unit));
+                waited.try_for_each(|unit| write!(f, " after {unit}"))
+            }
             Event::Write {
                 memory,
                 word,

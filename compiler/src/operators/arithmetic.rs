@@ -2,13 +2,14 @@
 //! are tables; sums and products of two tensors are operations.
 
 use super::dense::add_bias;
+use super::runtime::constant_code;
 use super::sums::{check_scales, Sums, SumsKind};
-use super::{shapes, Context, Fused, Real, RealMap, RealPart, Scaled, Value};
+use super::{shapes, Context, Fused, FusedWith, Real, RealMap, RealPart, Scaled, Value};
 use crate::builder::{Builder, CodePart};
 use crate::functions::Function;
 use crate::graph::{Data, Node, Tensor};
-use crate::network::{CodeType, Finish, InputKind, Kind, MapId, Quantiser, Shape};
-use crate::pairs::{Form, PairOperator, PairRule};
+use crate::network::{CodeType, Finish, Kind, MapId, Quantiser, Shape};
+use crate::pairs::{PairOperator, PairRule, Target};
 use crate::passes::import::check_sample;
 use crate::view::{Order, Place, View};
 use std::collections::HashMap;
@@ -25,11 +26,20 @@ pub fn evaluate(context: &mut Context, node: &Node) -> Result<Value, String> {
         ));
     }
     let operator = operator(&node.operator)?;
-    let operands = [0, 1].map(|index| context.required(node, index).cloned());
-    let operands = match operands {
-        [Ok(a), Ok(b)] => [a, b],
-        [Err(reason), _] | [_, Err(reason)] => return Err(reason),
-    };
+    let operands = [
+        context.required(node, 0)?.clone(),
+        context.required(node, 1)?.clone(),
+    ];
+    combine(context, node, operator, operands)
+}
+
+/// An operator of two values, wherever they come from.
+pub fn combine(
+    context: &mut Context,
+    node: &Node,
+    operator: PairOperator,
+    operands: [Value; 2],
+) -> Result<Value, String> {
     match &operands {
         [a, b] if !is_activation(a) && !is_activation(b) => shapes::arithmetic(node, a, b),
         [Value::Sums(view, sums), constant] | [constant, Value::Sums(view, sums)]
@@ -57,7 +67,7 @@ pub fn evaluate(context: &mut Context, node: &Node) -> Result<Value, String> {
         [Value::Codes(_), _] | [_, Value::Codes(_)] => {
             Err("its input is integers; put DequantizeLinear before it".to_string())
         }
-        [Value::Real(a), Value::Real(b)] => of_two(context, node, operator, a, b, Form::Stored),
+        [Value::Real(a), Value::Real(b)] => of_two(context, node, operator, a, b),
         [Value::Real(a), b] => with_constant(context, node, operator, a, b, false),
         [a, Value::Real(b)] => with_constant(context, node, operator, b, a, true),
         _ => Err("its inputs are left to the host".to_string()),
@@ -73,6 +83,7 @@ fn operator(name: &str) -> Result<PairOperator, String> {
         "Pow" => PairOperator::Power,
         "Min" => PairOperator::Min,
         "Max" => PairOperator::Max,
+        "PRelu" => PairOperator::LeakyRelu,
         other => return Err(format!("`{other}` is no operator of two tensors")),
     })
 }
@@ -98,7 +109,6 @@ pub fn of_two(
     operator: PairOperator,
     a: &Real,
     b: &Real,
-    form: Form,
 ) -> Result<Value, String> {
     let dims = broadcast(&a.view.dims, &b.view.dims)?;
     let builder = &mut context.builder;
@@ -106,20 +116,17 @@ pub fn of_two(
         expanded(builder, &a.view, &dims)?,
         expanded(builder, &b.view, &dims)?,
     ];
-    if let Some(real) = of_one_tensor(builder, operator, &views, None)? {
-        return Ok(Value::Real(real));
-    }
     // The runtime swaps the operands where the first is the same for a whole row.
     let swapped = dims.last() != Some(&1) && a.view.dims.last().copied().unwrap_or(1) == 1;
-    // What is not the model's own int8 input has become uint8 in the runtime.
-    let own_input = |view: &View<RealPart>| {
-        context.input == Some(InputKind::Codes(CodeType::I8))
-            && view
-                .parts
-                .iter()
-                .any(|part| matches!(part, RealPart::Map(map) if map.map == context.input_map))
-    };
-    let fused = a.bare && b.bare && !views.iter().any(own_input);
+    let codes = a.code.zip(b.code).map(|(a, b)| [a, b]);
+    let kernel = codes.map(|codes| Kernel {
+        codes,
+        swapped,
+        constant: None,
+    });
+    if let Some(real) = of_one_tensor(builder, operator, &views, kernel.as_ref())? {
+        return Ok(Value::Real(real));
+    }
     let operands = views
         .iter()
         .map(|view| Operand::new(&mut context.builder, &node.name, view))
@@ -129,7 +136,7 @@ pub fn of_two(
         operator,
         quantisers: [a.quantiser, b.quantiser],
         values: [a.values, b.values],
-        form: if fused { form } else { Form::Real },
+        codes,
         swapped,
     };
     pair(context, node, [a.view, b.view], rule)
@@ -168,7 +175,7 @@ impl Operand {
         }
         let real = Real {
             view: view.clone(),
-            bare: false,
+            code: None,
         };
         let quantised = real.quantised(builder, name)?;
         Ok(Operand {
@@ -260,7 +267,7 @@ impl Pair {
         &self,
         builder: &mut Builder,
         name: &str,
-        to: &Quantiser,
+        to: &Target,
         finish: &Finish,
     ) -> Result<Kind, String> {
         builder.count_evaluations(1 << 16)?;
@@ -370,16 +377,16 @@ fn of_one_tensor(
                         let both = |code: usize| operator.apply(x.values[code], y.values[code]);
                         RealPart::Map(RealMap {
                             values: Rc::new(std::array::from_fn(both)),
-                            fused: None,
+                            fused: kernel.map(|kernel| kernel.of_itself(operator, x)),
                             ..x.clone()
                         })
                     }
                     (RealPart::Map(x), RealPart::Constant(c)) => RealPart::Map(RealMap {
-                        fused: kernel.map(|kernel| kernel.fused(operator, x, *c)),
+                        fused: kernel.and_then(|kernel| kernel.with(operator, x, *c)),
                         ..x.mapped(|x| operator.apply(x, *c))
                     }),
                     (RealPart::Constant(c), RealPart::Map(y)) => RealPart::Map(RealMap {
-                        fused: kernel.map(|kernel| kernel.fused(operator, y, *c)),
+                        fused: kernel.and_then(|kernel| kernel.with(operator, y, *c)),
                         ..y.mapped(|y| operator.apply(*c, y))
                     }),
                     (RealPart::Constant(x), RealPart::Constant(y)) => {
@@ -416,7 +423,7 @@ fn of_one_tensor(
             order: Order::of(places, parts.len()),
             parts: parts.into(),
         },
-        bare: false,
+        code: None,
     }))
 }
 
@@ -446,53 +453,65 @@ fn with_constant(
         true => [view.clone(), tensor],
         false => [tensor, view.clone()],
     };
-    let quantiser = constant.quantiser.filter(|_| real.bare);
-    let kernel = quantiser.map(|quantiser| Kernel {
-        quantiser,
-        constant_first,
+    let kernel = real.code.zip(constant.quantiser);
+    let kernel = kernel.map(|(code, (quantiser, constant_code))| Kernel {
+        codes: match constant_first {
+            true => [constant_code, code],
+            false => [code, constant_code],
+        },
         swapped,
+        constant: Some((quantiser, constant_first)),
     });
     if let Some(real) = of_one_tensor(builder, operator, &views, kernel.as_ref())? {
         return Ok(Value::Real(real));
     }
     // Too many different constants for tables of channels: a map of its own.
-    let b = constant_map(context, node, &view, quantiser)?;
+    let constant = constant_map(context, node, &view, constant.quantiser)?;
     let real = Real {
         view: views[constant_first as usize].clone(),
-        bare: real.bare && quantiser.is_some(),
+        code: real.code,
     };
     match constant_first {
-        true => of_two(context, node, operator, &b, &real, Form::Stored),
-        false => of_two(context, node, operator, &real, &b, Form::Stored),
+        true => of_two(context, node, operator, &constant, &real),
+        false => of_two(context, node, operator, &real, &constant),
     }
 }
 
-/// The runtime's integer kernel for a dequantised tensor and constant.
+/// The runtime's integer kernel for a tensor and a constant, or a tensor and itself.
 struct Kernel {
-    quantiser: Quantiser,
-    constant_first: bool,
+    codes: [CodeType; 2],
     swapped: bool,
+    /// The constant's quantiser, and whether it is the first operand.
+    constant: Option<(Quantiser, bool)>,
 }
 
 impl Kernel {
-    fn fused(&self, operator: PairOperator, map: &RealMap, constant: f32) -> Fused {
-        let own = RealMap::new(MapId(0), self.quantiser);
-        let mut quantisers = [map.quantiser, self.quantiser];
-        let mut values = [map.values.clone(), own.values];
-        if self.constant_first {
-            quantisers.reverse();
-            values.reverse();
-        }
+    fn of_itself(&self, operator: PairOperator, map: &RealMap) -> Fused {
+        self.fused(operator, [map, map], FusedWith::Itself)
+    }
+
+    fn with(&self, operator: PairOperator, map: &RealMap, constant: f32) -> Option<Fused> {
+        let (quantiser, first) = self.constant?;
+        let own = RealMap::new(MapId(0), quantiser);
+        let code = quantiser.quantise(constant);
+        Some(match first {
+            true => self.fused(operator, [&own, map], FusedWith::First(code)),
+            false => self.fused(operator, [map, &own], FusedWith::Second(code)),
+        })
+    }
+
+    fn fused(&self, operator: PairOperator, operands: [&RealMap; 2], with: FusedWith) -> Fused {
         Fused {
             rule: Rc::new(PairRule {
                 operator,
-                quantisers,
-                values,
-                form: Form::Stored,
+                quantisers: operands.map(|map| map.quantiser),
+                values: operands.map(|map| map.values.clone()),
+                codes: Some(self.codes),
                 swapped: self.swapped,
             }),
-            constant: self.quantiser.quantise(constant),
-            constant_first: self.constant_first,
+            with,
+            low: f32::NEG_INFINITY,
+            high: f32::INFINITY,
         }
     }
 }
@@ -500,7 +519,8 @@ impl Kernel {
 /// A constant as real numbers, and the quantiser behind them if there is one for all.
 struct ConstantOperand {
     view: View<RealPart>,
-    quantiser: Option<Quantiser>,
+    /// With the type of its codes in the runtime.
+    quantiser: Option<(Quantiser, CodeType)>,
 }
 
 impl ConstantOperand {
@@ -508,8 +528,11 @@ impl ConstantOperand {
         let (tensor, quantiser) = match value {
             Value::Constant(tensor) => (tensor.clone(), None),
             Value::Scaled(scaled) => {
-                let quantiser = scaled.quantiser().filter(|_| scaled.becomes_unsigned());
-                (Rc::new(scaled.real()?), quantiser)
+                let code = match scaled.converted {
+                    true => constant_code(&scaled.tensor.data),
+                    false => scaled.quantiser().map(|quantiser| quantiser.code),
+                };
+                (Rc::new(scaled.real()?), scaled.quantiser().zip(code))
             }
             _ => return Err("its constant must be float32".to_string()),
         };
@@ -589,15 +612,6 @@ impl Scaled {
         })
     }
 
-    /// Whether the runtime turns int8 codes into uint8: where all are small it takes
-    /// them for weights that need no such thing, and adds in floating point.
-    fn becomes_unsigned(&self) -> bool {
-        match &self.tensor.data {
-            Data::I8(codes) => codes.iter().any(|code| !(-64..64).contains(code)),
-            _ => true,
-        }
-    }
-
     fn quantiser(&self) -> Option<Quantiser> {
         let code = match self.tensor.data {
             Data::I8(_) => CodeType::I8,
@@ -620,15 +634,16 @@ fn constant_map(
     context: &mut Context,
     node: &Node,
     view: &View<RealPart>,
-    quantiser: Option<Quantiser>,
+    quantiser: Option<(Quantiser, CodeType)>,
 ) -> Result<Real, String> {
     let constant = |part: &RealPart| match part {
         RealPart::Constant(x) => *x,
         _ => unreachable!("a view of constants"),
     };
     let reals: Vec<f32> = view.parts.iter().map(constant).collect();
+    let code = quantiser.map(|(_, code)| code);
     let (codes, values, quantiser): (Vec<u8>, Rc<[f32; 256]>, Quantiser) = match quantiser {
-        Some(quantiser) => (
+        Some((quantiser, _)) => (
             reals.iter().map(|&x| quantiser.quantise(x)).collect(),
             RealMap::new(MapId(0), quantiser).values,
             quantiser,
@@ -666,6 +681,6 @@ fn constant_map(
             parts: Rc::new([part]),
             order,
         },
-        bare: true,
+        code,
     })
 }

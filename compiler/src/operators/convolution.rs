@@ -2,7 +2,7 @@
 
 use super::dense::{read_bias, signed_weights, weights};
 use super::sums::{Products, Sums, SumsKind};
-use super::{Context, Value};
+use super::{Context, Quantised, Scaled, Value};
 use crate::graph::Node;
 use crate::network::{Shape, Window};
 use crate::view::{Order, View};
@@ -11,6 +11,21 @@ use std::rc::Rc;
 pub fn conv(context: &mut Context, node: &Node) -> Result<Value, String> {
     let input = context.quantised(node, 0)?;
     let weights = weights(context, node)?;
+    let bias = match node.input(2) {
+        None => None,
+        Some(_) => Some(context.required(node, 2)?.clone()),
+    };
+    convolve(context, node, &input, &weights, bias.as_ref())
+}
+
+/// A convolution of codes with constant weights.
+pub fn convolve(
+    context: &mut Context,
+    node: &Node,
+    input: &Quantised,
+    weights: &Scaled,
+    bias: Option<&Value>,
+) -> Result<Value, String> {
     let dims = &input.view.dims;
     let shape = feature_map(dims)?;
     let (&[outputs, group_inputs], kernel) = weights
@@ -52,14 +67,13 @@ pub fn conv(context: &mut Context, node: &Node) -> Result<Value, String> {
         );
     }
     let taps: usize = kernel.iter().product();
-    let signed = signed_weights(&weights, group_inputs * taps)?;
+    let signed = signed_weights(&mut context.builder, weights, group_inputs * taps)?;
     let scales: Vec<f32> = (0..outputs)
         .map(|output| input.quantiser.scale * weights.scales[output % weights.scales.len()])
         .collect();
-    let bias = match node.input(2) {
-        None => None,
-        Some(_) => Some(read_bias(context.required(node, 2)?, &scales, outputs)?),
-    };
+    let bias = bias
+        .map(|bias| read_bias(bias, &scales, outputs))
+        .transpose()?;
     let order = Order::channels_first(shape.channels, shape.height * shape.width);
     let map = context
         .builder
@@ -68,6 +82,7 @@ pub fn conv(context: &mut Context, node: &Node) -> Result<Value, String> {
     dims.extend(&spatial);
     let products = Products {
         input: map,
+        code: input.code,
         window,
         groups,
         weights: taps_outside(&signed, outputs, group_inputs, taps),

@@ -15,16 +15,41 @@ const BIAS_SCALE_TOLERANCE: f32 = 1e-5;
 pub fn matmul(context: &mut Context, node: &Node) -> Result<Value, String> {
     let input = context.quantised(node, 0)?;
     let weights = weights(context, node)?;
-    if input.view.dims.is_empty() {
-        return Err("its input has no axis but the batch; reshape it to a matrix".to_string());
-    }
-    let matrix = Matrix::new(&weights, false)?;
-    product(&mut context.builder, node, &input, &matrix, None)
+    multiply(context, node, &input, &weights)
 }
 
 pub fn gemm(context: &mut Context, node: &Node) -> Result<Value, String> {
     let input = context.quantised(node, 0)?;
     let weights = weights(context, node)?;
+    let bias = match node.input(2) {
+        None => None,
+        Some(_) => Some(context.required(node, 2)?.clone()),
+    };
+    affine(context, node, &input, &weights, bias.as_ref())
+}
+
+/// The product of an activation and a matrix.
+pub fn multiply(
+    context: &mut Context,
+    node: &Node,
+    input: &Quantised,
+    weights: &Scaled,
+) -> Result<Value, String> {
+    if input.view.dims.is_empty() {
+        return Err("its input has no axis but the batch; reshape it to a matrix".to_string());
+    }
+    let matrix = Matrix::new(&mut context.builder, weights, false)?;
+    product(&mut context.builder, node, input, &matrix, None)
+}
+
+/// The product of a vector and a matrix that may be transposed, and a bias.
+pub fn affine(
+    context: &mut Context,
+    node: &Node,
+    input: &Quantised,
+    weights: &Scaled,
+    bias: Option<&Value>,
+) -> Result<Value, String> {
     if input.view.dims.len() != 1 {
         return Err("its first input must be a matrix: batch by channels".to_string());
     }
@@ -39,12 +64,9 @@ pub fn gemm(context: &mut Context, node: &Node) -> Result<Value, String> {
     if node.int("transA", 0)? != 0 {
         return Err("transA is set: the batch must be the first axis of its input".to_string());
     }
-    let matrix = Matrix::new(&weights, node.int("transB", 0)? != 0)?;
-    let bias = match node.input(2) {
-        None => None,
-        Some(_) => Some(context.required(node, 2)?.clone()),
-    };
-    product(&mut context.builder, node, &input, &matrix, bias.as_ref())
+    let transposed = node.int("transB", 0)? != 0;
+    let matrix = Matrix::new(&mut context.builder, weights, transposed)?;
+    product(&mut context.builder, node, input, &matrix, bias)
 }
 
 /// Add of a constant to a dense layer's or a convolution's output.
@@ -76,17 +98,9 @@ pub fn add_bias(view: &View<()>, sums: &Sums, bias: &Value) -> Result<Value, Str
 }
 
 /// Constant weights, behind DequantizeLinear.
-pub fn weights(context: &mut Context, node: &Node) -> Result<Rc<Scaled>, String> {
+pub fn weights(context: &Context, node: &Node) -> Result<Rc<Scaled>, String> {
     match context.required(node, 1)? {
-        Value::Scaled(scaled) => {
-            let scaled = scaled.clone();
-            let count = scaled.tensor.shape.iter().product::<usize>();
-            context.builder.count_weights(count)?;
-            match count {
-                0 => Err("its weights are empty".to_string()),
-                _ => Ok(scaled),
-            }
-        }
+        Value::Scaled(scaled) => Ok(scaled.clone()),
         Value::Constant(_) => {
             Err("its weights are not quantised; they need DequantizeLinear".to_string())
         }
@@ -107,7 +121,11 @@ struct Matrix<'a> {
 }
 
 impl Matrix<'_> {
-    fn new(scaled: &Scaled, transposed: bool) -> Result<Matrix, String> {
+    fn new<'a>(
+        builder: &mut Builder,
+        scaled: &'a Scaled,
+        transposed: bool,
+    ) -> Result<Matrix<'a>, String> {
         let &[first, second] = scaled.tensor.shape.as_slice() else {
             return Err(format!(
                 "its weights have shape {:?}; they must be a matrix",
@@ -129,7 +147,7 @@ impl Matrix<'_> {
             true => (1, inputs),
         };
         Ok(Matrix {
-            data: signed_weights(scaled, output_stride)?,
+            data: signed_weights(builder, scaled, output_stride)?,
             scaled,
             inputs,
             outputs,
@@ -182,6 +200,7 @@ fn product(
         .transpose()?;
     let products = Products {
         input: placed.map,
+        code: input.code,
         window: placed.window,
         groups: 1,
         weights: match &placed.order {
@@ -308,7 +327,11 @@ pub fn read_bias(value: &Value, scales: &[f32], outputs: usize) -> Result<Vec<i3
         Value::Constant(tensor) => {
             of_channels(tensor)?;
             let Data::F32(values) = &tensor.data else {
-                return Err(format!("its bias is {}", tensor.data.type_name()));
+                return match &tensor.data {
+                    // In QOperator form it has no scale of its own.
+                    Data::I32(values) => Ok(values.clone()),
+                    data => Err(format!("its bias is {}", data.type_name())),
+                };
             };
             if values.iter().any(|value| !value.is_finite()) {
                 return Err("its bias has elements that are not finite".to_string());
@@ -322,7 +345,16 @@ pub fn read_bias(value: &Value, scales: &[f32], outputs: usize) -> Result<Vec<i3
     }
 }
 /// Weights less their zero points, where that fits int8 again.
-pub fn signed_weights(scaled: &Scaled, output_stride: usize) -> Result<Rc<[i8]>, String> {
+pub fn signed_weights(
+    builder: &mut Builder,
+    scaled: &Scaled,
+    output_stride: usize,
+) -> Result<Rc<[i8]>, String> {
+    let count = scaled.tensor.shape.iter().product::<usize>();
+    if count == 0 {
+        return Err("its weights are empty".to_string());
+    }
+    builder.count_weights(count)?;
     let unshifted = scaled.zero_points.iter().all(|&zero| zero == 0);
     if let (Data::I8(values), true) = (&scaled.tensor.data, unshifted) {
         return Ok(values.clone());

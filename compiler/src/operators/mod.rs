@@ -7,22 +7,28 @@ pub mod dense;
 pub mod host;
 pub mod movement;
 pub mod pool;
+pub mod qlinear;
 pub mod quantise;
+pub mod runtime;
 pub mod shapes;
 pub mod sums;
+pub mod supported;
 pub mod unary;
 
 use crate::builder::{Builder, CodePart, Codes};
+use crate::functions::Function;
 use crate::graph::{Batch, Data, Node, Tensor};
-use crate::network::{HostFunction, InputKind, MapId, Quantiser};
-use crate::pairs::PairRule;
+use crate::network::{CodeType, HostFunction, InputKind, MapId, Quantiser};
+use crate::pairs::{PairRule, Target};
 use crate::passes::import::check_sample;
 use crate::table::Table;
 use crate::view::{Order, View, MAX_PARTS};
+use runtime::Runtime;
 use shapes::Dims;
 use std::collections::HashMap;
 use std::rc::Rc;
 use sums::Sums;
+use supported::supported;
 
 /// What is known of a tensor.
 #[derive(Debug, Clone)]
@@ -53,14 +59,17 @@ pub struct Scaled {
     /// As many as scales.
     pub zero_points: Vec<i32>,
     pub axis: Option<usize>,
+    /// The runtime may turn its int8 codes into uint8.
+    pub converted: bool,
 }
 
 /// A tensor of real numbers, each a function of one code.
 #[derive(Debug, Clone)]
 pub struct Real {
     pub view: View<RealPart>,
-    /// Nothing has happened to it since DequantizeLinear.
-    pub bare: bool,
+    /// The type of its codes in the runtime, if nothing has happened to it since
+    /// DequantizeLinear.
+    pub code: Option<CodeType>,
 }
 
 #[derive(Debug, Clone)]
@@ -84,13 +93,22 @@ pub struct RealMap {
     pub fused: Option<Fused>,
 }
 
-/// A sum or product with a constant.
+/// A sum or product of a tensor with a constant or with itself, and what clamps it.
 #[derive(Debug, Clone)]
 pub struct Fused {
     pub rule: Rc<PairRule>,
-    /// As stored.
-    pub constant: u8,
-    pub constant_first: bool,
+    pub with: FusedWith,
+    pub low: f32,
+    pub high: f32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum FusedWith {
+    Itself,
+    /// A stored code as first operand.
+    First(u8),
+    /// A stored code as second operand.
+    Second(u8),
 }
 
 /// The tail of the model, from the last tensor the accelerator makes.
@@ -105,30 +123,22 @@ pub struct Hosted {
 /// What operators read and add to.
 pub struct Context {
     pub batch: Batch,
+    pub runtime: Runtime,
     pub values: HashMap<String, Value>,
     pub input: Option<InputKind>,
     pub input_map: MapId,
     pub builder: Builder,
 }
 
-/// How an operator is compiled.
-type Rule = fn(&mut Context, &Node) -> Result<Value, String>;
-
-/// One row of the table of operators.
-pub struct Operator {
-    pub name: &'static str,
-    pub rule: Rule,
-}
-
 /// The rule of a node, and its value: of its first output, or [`Value::Several`].
 /// Inputs that failed give `Failed` without another complaint.
 pub fn evaluate(context: &mut Context, node: &Node) -> Result<Value, String> {
-    let rule = rule(&node.operator).ok_or("the operator is not supported")?;
+    let operator = supported(&node.operator).ok_or("the operator is not supported")?;
     let failed = |name: &String| matches!(context.values.get(name), Some(Value::Failed));
     if node.inputs.iter().any(failed) {
         return Ok(Value::Failed);
     }
-    let value = rule(context, node)?;
+    let value = (operator.rule)(context, node)?;
     let values = match &value {
         Value::Several(values) => values.as_slice(),
         value => std::slice::from_ref(value),
@@ -138,22 +148,6 @@ pub fn evaluate(context: &mut Context, node: &Node) -> Result<Value, String> {
         .filter_map(Value::dims)
         .try_for_each(check_sample)?;
     Ok(value)
-}
-
-fn rule(operator: &str) -> Option<Rule> {
-    Some(match operator {
-        "QuantizeLinear" => quantise::quantise,
-        "DequantizeLinear" => quantise::dequantise,
-        "Conv" => convolution::conv,
-        "MatMul" => dense::matmul,
-        "Gemm" => dense::gemm,
-        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Min" | "Max" => arithmetic::evaluate,
-        "MaxPool" => pool::max,
-        "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" | "Identity" | "Dropout" | "Transpose"
-        | "Concat" => movement::evaluate,
-        operator if unary::is_unary(operator) => unary::evaluate,
-        _ => return None,
-    })
 }
 
 impl Value {
@@ -212,6 +206,9 @@ const NOT_QUANTISED: &str =
 pub struct Quantised {
     pub view: View<CodePart>,
     pub quantiser: Quantiser,
+    /// Its type in the runtime, where nothing stands between its DequantizeLinear and
+    /// the operator.
+    pub code: Option<CodeType>,
 }
 
 impl Real {
@@ -248,23 +245,28 @@ impl Real {
         };
         let parts: Result<Vec<Tabulated>, String> = self.view.parts.iter().map(codes).collect();
         let view = quantise::tabulated(builder, name, &self.view.with_parts(parts?.into()))?;
-        Ok(Quantised { view, quantiser })
+        Ok(Quantised {
+            view,
+            quantiser,
+            code: self.code,
+        })
     }
 
     /// All its numbers through a function.
-    pub fn mapped(&self, builder: &mut Builder, f: impl Fn(f32) -> f32) -> Result<Real, String> {
+    pub fn then(&self, builder: &mut Builder, function: Function) -> Result<Real, String> {
         builder.count_evaluations(256 * self.view.parts.len())?;
         let part = |part: &RealPart| {
             Ok(match part {
                 RealPart::Input => return Err(BEFORE_QUANTISATION.to_string()),
-                RealPart::Constant(x) => RealPart::Constant(f(*x)),
-                RealPart::Map(map) => RealPart::Map(map.mapped(&f)),
+                RealPart::Constant(x) => RealPart::Constant(function.apply(*x)),
+                RealPart::Map(map) if function.is_clamp() => RealPart::Map(map.clamped(function)),
+                RealPart::Map(map) => RealPart::Map(map.mapped(|x| function.apply(x))),
             })
         };
         let parts: Result<Vec<RealPart>, String> = self.view.parts.iter().map(part).collect();
         Ok(Real {
             view: self.view.with_parts(parts?.into()),
-            bare: false,
+            code: None,
         })
     }
 }
@@ -283,13 +285,29 @@ impl RealMap {
     }
 
     /// Its numbers quantised.
-    pub fn table(&self, to: &Quantiser) -> Table {
+    pub fn table(&self, to: &Target) -> Table {
         match &self.fused {
-            None => Table::from_fn(|code| to.quantise(self.values[code as usize])),
-            Some(fused) => Table::from_fn(|code| match fused.constant_first {
-                true => fused.rule.code(fused.constant, code, to),
-                false => fused.rule.code(code, fused.constant, to),
+            Some(fused) if to.drops(fused.low, fused.high) => {
+                let codes = fused.rule.codes(to, false);
+                Table::from_fn(|code| match fused.with {
+                    FusedWith::Itself => codes(code, code),
+                    FusedWith::First(constant) => codes(constant, code),
+                    FusedWith::Second(constant) => codes(code, constant),
+                })
+            }
+            _ => Table::from_fn(|code| to.quantiser.quantise(self.values[code as usize])),
+        }
+    }
+
+    /// Behind a clamp the runtime may still use its integer kernel.
+    fn clamped(&self, function: Function) -> RealMap {
+        RealMap {
+            fused: self.fused.as_ref().map(|fused| Fused {
+                low: function.apply(fused.low),
+                high: function.apply(fused.high),
+                ..fused.clone()
             }),
+            ..self.mapped(|x| function.apply(x))
         }
     }
 

@@ -5,7 +5,8 @@ use super::sums::{check_scales, Sums, SumsKind};
 use super::{shapes, Context, Quantised, Real, Value};
 use crate::builder::{Builder, Codes};
 use crate::graph::{normalise_axis, Node};
-use crate::network::{AveragePool, Finish, Kind, MapId, Quantiser, Shape, Window};
+use crate::network::{AveragePool, CodeType, Finish, Kind, MapId, Quantiser, Shape, Window};
+use crate::pairs::Target;
 use crate::view::{Order, View};
 use std::rc::Rc;
 
@@ -18,7 +19,9 @@ pub fn max(context: &mut Context, node: &Node) -> Result<Value, String> {
     let (view, quantiser) = match &value {
         Value::Codes(codes) => (codes.view.clone(), None),
         _ => {
-            let Quantised { view, quantiser } = context.quantised(node, 0)?;
+            let Quantised {
+                view, quantiser, ..
+            } = context.quantised(node, 0)?;
             (view, Some(quantiser))
         }
     };
@@ -39,10 +42,7 @@ pub fn max(context: &mut Context, node: &Node) -> Result<Value, String> {
         .operation(&node.name, kind, output, Finish::default());
     let view = View::channels_first(dims, crate::builder::CodePart::Map(map));
     Ok(match (quantiser, value) {
-        (Some(quantiser), _) => Value::Real(Real {
-            bare: false,
-            ..Real::of_codes(&view, quantiser)
-        }),
+        (Some(quantiser), _) => Value::Real(Real::of_codes(&view, quantiser, None)),
         (None, Value::Codes(Codes { code, .. })) => Value::Codes(Codes { view, code }),
         _ => return Err("its input has no quantiser".to_string()),
     })
@@ -50,24 +50,34 @@ pub fn max(context: &mut Context, node: &Node) -> Result<Value, String> {
 
 pub fn average(context: &mut Context, node: &Node) -> Result<Value, String> {
     let input = context.quantised(node, 0)?;
-    let dims = input.view.dims.clone();
-    feature_map(&dims)?;
-    let (window, output) = window_of(node, &dims)?;
-    let counts = match node.int("count_include_pad", 0)? {
-        0 => Counts::Inside,
-        _ => Counts::Whole,
-    };
-    mean(&mut context.builder, node, &input, window, output, counts)
+    window_mean(context, node, &input)
 }
 
 pub fn global_average(context: &mut Context, node: &Node) -> Result<Value, String> {
     let input = context.quantised(node, 0)?;
-    let dims = input.view.dims.clone();
-    let (window, output) = whole(feature_map(&dims)?, dims.len());
+    global_mean(context, node, &input)
+}
+
+/// Means of windows.
+pub fn window_mean(context: &mut Context, node: &Node, input: &Quantised) -> Result<Value, String> {
+    let dims = &input.view.dims;
+    feature_map(dims)?;
+    let (window, output) = window_of(node, dims)?;
+    let counts = match node.int("count_include_pad", 0)? {
+        0 => Counts::Inside,
+        _ => Counts::Whole,
+    };
+    mean(&mut context.builder, node, input, window, output, counts)
+}
+
+/// The mean of all pixels.
+pub fn global_mean(context: &mut Context, node: &Node, input: &Quantised) -> Result<Value, String> {
+    let dims = &input.view.dims;
+    let (window, output) = whole(feature_map(dims)?, dims.len());
     mean(
         &mut context.builder,
         node,
-        &input,
+        input,
         window,
         output,
         Counts::Global,
@@ -136,10 +146,6 @@ pub fn reduce_mean(context: &mut Context, node: &Node) -> Result<Value, String> 
         output,
         Counts::Mean,
     )?;
-    context.builder.notes.push(format!(
-        "`{}`: ONNX Runtime computes ReduceMean in floating point; codes next to a rounding tie may differ",
-        node.name
-    ));
     match value {
         Value::Sums(view, sums) => Ok(Value::Sums(view.reshaped(reduced_dims), sums)),
         value => Ok(value),
@@ -163,6 +169,7 @@ fn mean(
         input: map,
         window,
         quantiser: input.quantiser,
+        code: input.code,
         counts,
     };
     let sums = Sums::new(&node.name, feature_map(&dims)?, SumsKind::Average(average));
@@ -204,6 +211,8 @@ pub struct Average {
     input: MapId,
     window: Window,
     quantiser: Quantiser,
+    /// In the runtime.
+    code: Option<CodeType>,
     counts: Counts,
 }
 
@@ -221,7 +230,14 @@ enum Counts {
 }
 
 impl Average {
-    pub fn quantise(&self, name: &str, to: &Quantiser) -> Result<Kind, String> {
+    /// Whether the runtime has an integer kernel for it.
+    pub fn is_fused(&self, to: &Target, clamped: bool) -> bool {
+        self.counts != Counts::Mean && self.code == Some(to.code) && !clamped
+    }
+
+    pub fn quantise(&self, name: &str, to: &Target, clamped: bool) -> Result<Kind, String> {
+        let fused = self.is_fused(to, clamped);
+        let to = &to.quantiser;
         let [height, width] = self.window.kernel;
         let size = height
             .checked_mul(width)
@@ -243,7 +259,7 @@ impl Average {
             scales,
             input_zero_point: self.quantiser.zero_point,
             output_zero_point: to.zero_point,
-            zero_point_first: matches!(self.counts, Counts::Inside | Counts::Whole),
+            even_code: fused && matches!(self.counts, Counts::Inside | Counts::Whole),
         }))
     }
 }

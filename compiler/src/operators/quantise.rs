@@ -1,10 +1,11 @@
 //! QuantizeLinear and DequantizeLinear.
 
-use super::{float_scalar, Context, Real, RealMap, RealPart, Scaled, Tabulated, Value};
+use super::{float_scalar, host, Context, Real, RealMap, RealPart, Scaled, Tabulated, Value};
 use crate::builder::{Builder, CodePart, Codes};
 use crate::graph::{normalise_axis, Data, Node, Tensor};
 use crate::network::{CodeType, Finish, InputKind, Kind, MapId, Quantiser};
 use crate::onnx::data_type;
+use crate::pairs::Target;
 use crate::table::Table;
 use crate::view::{Order, Place, View};
 use std::collections::{HashMap, HashSet};
@@ -17,7 +18,12 @@ pub fn quantise(context: &mut Context, node: &Node) -> Result<Value, String> {
     let zero_point = context.constant(node, 2)?;
     let to = per_tensor(node, &scale, zero_point.as_deref())?;
     let value = context.required(node, 0)?.clone();
-    quantise_value(context, &node.name, value, to)
+    let output = node.outputs.first().map_or("", String::as_str);
+    let target = Target {
+        quantiser: to,
+        code: context.runtime.code(output, to.code),
+    };
+    quantise_value(context, &node.name, value, &target)
 }
 
 /// Codes of real numbers, whatever they have come from.
@@ -25,23 +31,19 @@ pub fn quantise_value(
     context: &mut Context,
     name: &str,
     value: Value,
-    to: Quantiser,
+    to: &Target,
 ) -> Result<Value, String> {
     let view = match value {
-        Value::Real(real) => quantise_real(context, name, &real, &to)?,
+        Value::Real(real) => quantise_real(context, name, &real, to)?,
         Value::Sums(view, sums) => {
-            let map = sums.quantise(&mut context.builder, &to)?;
+            let map = sums.quantise(&mut context.builder, to)?;
             view.with_parts(Rc::new([CodePart::Map(map)]))
         }
         Value::Codes(_) => return Err("its input is quantised already".to_string()),
-        Value::Host(_) => {
-            return Err(
-                "it follows a function that the host computes at the end of the model".into(),
-            )
-        }
+        Value::Host(hosted) => host::quantise(&mut context.builder, name, &hosted, to)?,
         _ => return Err("its input is a constant that cannot be quantised".to_string()),
     };
-    let code = to.code;
+    let code = to.quantiser.code;
     Ok(Value::Codes(Codes { view, code }))
 }
 
@@ -49,17 +51,18 @@ fn quantise_real(
     context: &mut Context,
     name: &str,
     real: &Real,
-    to: &Quantiser,
+    target: &Target,
 ) -> Result<View<CodePart>, String> {
+    let to = &target.quantiser;
     let parts = real.view.parts.len();
     context.builder.count_evaluations(256 * parts)?;
     let mut tabulate = |part: &RealPart| {
         match part {
         RealPart::Constant(x) => Ok(Tabulated::Code(to.quantise(*x))),
         RealPart::Map(map) => {
-            let table = map.table(to);
+            let table = map.table(target);
             // The same codes again: quantisers put such pairs around reshapes.
-            if real.bare && table.as_bounds(0, 255) != Some((0, 255)) {
+            if real.code.is_some() && table.as_bounds(0, 255) != Some((0, 255)) {
                 return Err(format!(
                     "it requantises from scale {} to {} with nothing between; ONNX Runtime merges such pairs into one with other scales: keep only one of them",
                     map.quantiser.scale, to.scale
@@ -265,11 +268,15 @@ pub fn dequantise(context: &mut Context, node: &Node) -> Result<Value, String> {
     let zero_point = context.constant(node, 2)?;
     match context.required(node, 0)? {
         Value::Constant(tensor) => {
-            let scaled = scaled(node, tensor.clone(), &scale, zero_point.as_deref())?;
+            check_attributes(node)?;
+            let axis = node.int("axis", 1)?;
+            let scaled = scaled(tensor.clone(), &scale, zero_point.as_deref(), axis)?;
             Ok(Value::Scaled(Rc::new(scaled)))
         }
         Value::Codes(codes) => {
             let code = codes.code;
+            let name = node.input(0).unwrap_or_default();
+            let runtime = context.runtime.code(name, code);
             let mut quantiser = per_tensor(node, &scale, zero_point.as_deref())?;
             if zero_point.is_none() {
                 quantiser.code = code;
@@ -282,21 +289,25 @@ pub fn dequantise(context: &mut Context, node: &Node) -> Result<Value, String> {
                     quantiser.code.name()
                 ));
             }
-            Ok(Value::Real(Real::of_codes(&codes.view, quantiser)))
+            Ok(Value::Real(Real::of_codes(
+                &codes.view,
+                quantiser,
+                Some(runtime),
+            )))
         }
         _ => Err("its input is not quantised".to_string()),
     }
 }
 
 impl Real {
-    pub fn of_codes(view: &View<CodePart>, quantiser: Quantiser) -> Real {
+    pub fn of_codes(view: &View<CodePart>, quantiser: Quantiser, code: Option<CodeType>) -> Real {
         let part = |part: &CodePart| match part {
             CodePart::Map(map) => RealPart::Map(RealMap::new(*map, quantiser)),
             CodePart::Code(code) => RealPart::Constant(quantiser.dequantise(*code)),
         };
         Real {
             view: view.with_parts(view.parts.iter().map(part).collect()),
-            bare: true,
+            code,
         }
     }
 }
@@ -314,7 +325,9 @@ pub fn constant(node: &Node, inputs: &[Option<Rc<Tensor>>]) -> Option<Tensor> {
         Data::U8(_) => CodeType::U8,
         _ => return None,
     };
-    let (scales, axis) = channel_scales(node, &tensor.shape, &scale).ok()?;
+    check_attributes(node).ok()?;
+    let axis = node.int("axis", 1).ok()?;
+    let (scales, axis) = channel_scales(&tensor.shape, &scale, axis).ok()?;
     let zero_points = channel_zero_points(&zero_point.data, &zero_point, scales.len()).ok()?;
     let stride = match axis {
         None => 1,
@@ -340,7 +353,7 @@ pub fn constant(node: &Node, inputs: &[Option<Rc<Tensor>>]) -> Option<Tensor> {
 }
 
 /// Scale and zero point of an activation.
-fn per_tensor(
+pub fn per_tensor(
     node: &Node,
     scale: &Tensor,
     zero_point: Option<&Tensor>,
@@ -383,13 +396,14 @@ fn default_code(node: &Node) -> Result<CodeType, String> {
     }
 }
 
-fn scaled(
-    node: &Node,
+/// A constant of integers with scales on an axis, or one for all.
+pub fn scaled(
     tensor: Rc<Tensor>,
     scale: &Tensor,
     zero_point: Option<&Tensor>,
+    axis: i64,
 ) -> Result<Scaled, String> {
-    let (scales, axis) = channel_scales(node, &tensor.shape, scale)?;
+    let (scales, axis) = channel_scales(&tensor.shape, scale, axis)?;
     let zero_points = match zero_point {
         None => vec![0; scales.len()],
         Some(zero_point) => channel_zero_points(&tensor.data, zero_point, scales.len())?,
@@ -399,16 +413,16 @@ fn scaled(
         scales,
         zero_points,
         axis,
+        converted: true,
     })
 }
 
 /// The scales of a constant, and the axis they belong to when there are several.
 fn channel_scales(
-    node: &Node,
     shape: &[usize],
     scale: &Tensor,
+    axis: i64,
 ) -> Result<(Vec<f32>, Option<usize>), String> {
-    check_attributes(node)?;
     let Data::F32(scales) = &scale.data else {
         return Err(format!(
             "the scale is {}, not float32",
@@ -419,7 +433,7 @@ fn channel_scales(
     let axis = match (scale.shape.as_slice(), scales.len()) {
         ([], 1) | ([1], 1) => None,
         ([_], n) if n > 0 => {
-            let axis = normalise_axis(node.int("axis", 1)?, shape.len())?;
+            let axis = normalise_axis(axis, shape.len())?;
             if shape[axis] != n {
                 return Err(format!(
                     "it has {n} scales for {} channels on axis {axis}",

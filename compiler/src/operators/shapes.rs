@@ -242,16 +242,16 @@ pub fn strides(dims: &[usize]) -> Vec<usize> {
     }
     strides
 }
-pub fn dropout(context: &Context, node: &Node, sample: &[usize]) -> Result<Vec<usize>, String> {
-    if let Some(training) = context.constant(node, 2)? {
-        // Booleans are no type the compiler decodes, so any constant here is suspect
-        // unless it is absent; exporters leave it out for inference.
-        return Err(format!(
+pub fn dropout(context: &Context, node: &Node) -> Result<(), String> {
+    match context.constant(node, 2)? {
+        None => Ok(()),
+        // Booleans are no type the compiler decodes, so any constant here is suspect;
+        // exporters leave it out for inference.
+        Some(training) => Err(format!(
             "its training mode is given ({}); export the model for inference",
             training.data.type_name()
-        ));
+        )),
     }
-    Ok(sample.to_vec())
 }
 
 pub fn flatten(node: &Node, sample: &[usize]) -> Result<Vec<usize>, String> {
@@ -383,6 +383,9 @@ pub fn unsqueeze(context: &Context, node: &Node, sample: &[usize]) -> Result<Vec
 pub fn integers(tensor: &Tensor) -> Result<Vec<i64>, String> {
     match &tensor.data {
         Data::I64(values) if values.len() <= MAX_AXES => Ok(values.clone()),
+        Data::I32(values) if values.len() <= MAX_AXES => {
+            Ok(values.iter().map(|&n| n as i64).collect())
+        }
         Data::I64(values) => Err(format!("a shape of {} dimensions", values.len())),
         data => Err(format!(
             "a shape must be int64, and is {}",

@@ -5,7 +5,8 @@ use super::arithmetic::Pair;
 use super::pool::Average;
 use crate::builder::Builder;
 use crate::functions::Function;
-use crate::network::{Convolution, Finish, Kind, MapId, Quantiser, Shape, Window};
+use crate::network::{CodeType, Convolution, Finish, Kind, MapId, Quantiser, Shape, Window};
+use crate::pairs::Target;
 use std::rc::Rc;
 
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub enum SumsKind {
 #[derive(Debug, Clone)]
 pub struct Products {
     pub input: MapId,
+    /// The input's type in the runtime.
+    pub code: Option<CodeType>,
     pub window: Window,
     pub groups: usize,
     /// As in [`Convolution`].
@@ -58,7 +61,7 @@ impl Sums {
     /// Clamping commutes with requantisation: it becomes bounds of the code. `None`
     /// for other functions.
     pub fn then(&self, function: Function) -> Option<Sums> {
-        matches!(function, Function::Relu | Function::Clip { .. }).then(|| Sums {
+        function.is_clamp().then(|| Sums {
             low: function.apply(self.low),
             high: function.apply(self.high),
             ..self.clone()
@@ -78,38 +81,48 @@ impl Sums {
     }
 
     /// Appends the operation.
-    pub fn quantise(&self, builder: &mut Builder, to: &Quantiser) -> Result<MapId, String> {
+    pub fn quantise(&self, builder: &mut Builder, target: &Target) -> Result<MapId, String> {
+        let to = &target.quantiser;
         let finish = Finish {
             low: to.quantise(self.low),
             high: to.quantise(self.high),
             table: None,
         };
+        let clamped = !target.drops(self.low, self.high);
         let kind = match &self.kind {
             SumsKind::Products(products) => {
-                builder.notes.extend(self.notes(products, &finish));
+                builder.notes.extend(self.note(products, target, clamped));
                 Kind::Convolution(products.quantise(&self.name, to)?)
             }
-            SumsKind::Average(average) => average.quantise(&self.name, to)?,
-            SumsKind::Pair(pair) => pair.quantise(builder, &self.name, to, &finish)?,
+            SumsKind::Average(average) => {
+                if !average.is_fused(target, clamped) {
+                    builder.notes.push(format!(
+                        "`{}`: ONNX Runtime computes this mean in floating point; codes next to a rounding tie may differ",
+                        self.name
+                    ));
+                }
+                average.quantise(&self.name, target, clamped)?
+            }
+            SumsKind::Pair(pair) => pair.quantise(builder, &self.name, target, &finish)?,
         };
         Ok(builder.operation(&self.name, kind, self.shape, finish))
     }
 
     /// Where the runtime leaves its integer kernels.
-    fn notes(&self, products: &Products, finish: &Finish) -> Vec<String> {
-        let name = &self.name;
-        let mut notes = Vec::new();
-        if finish.range() != (0, 255) {
-            notes.push(format!(
-                "`{name}`: its clamp is narrower than the range of its output's codes, so ONNX Runtime computes the layer in floating point; codes next to a rounding tie may differ"
-            ));
-        }
-        if products.separate_bias {
-            notes.push(format!(
-                "`{name}`: ONNX Runtime adds the bias of a MatMul of rank 3 and more in floating point; codes next to a rounding tie may differ"
-            ));
-        }
-        notes
+    fn note(&self, products: &Products, target: &Target, clamped: bool) -> Option<String> {
+        let reason = if clamped {
+            "its clamp is narrower than the range of its output's codes"
+        } else if products.code != Some(target.code) {
+            "its input and output are no uint8 tensors with one reader each (quantise activations to uint8)"
+        } else if products.separate_bias {
+            "it is a MatMul of rank 3 or more with a bias"
+        } else {
+            return None;
+        };
+        Some(format!(
+            "`{}`: {reason}, so ONNX Runtime computes the layer in floating point; codes next to a rounding tie may differ",
+            self.name
+        ))
     }
 }
 

@@ -5,32 +5,11 @@ use crate::functions::Function;
 use crate::graph::Node;
 use std::rc::Rc;
 
-pub fn is_unary(operator: &str) -> bool {
-    matches!(
-        operator,
-        "Relu"
-            | "Clip"
-            | "LeakyRelu"
-            | "Sigmoid"
-            | "Tanh"
-            | "HardSigmoid"
-            | "HardSwish"
-            | "Elu"
-            | "Gelu"
-            | "Abs"
-            | "Neg"
-            | "Sqrt"
-            | "Exp"
-            | "Softplus"
-            | "Erf"
-    )
-}
-
 pub fn evaluate(context: &mut Context, node: &Node) -> Result<Value, String> {
     let function = function(context, node)?;
     match context.required(node, 0)?.clone() {
         Value::Real(real) => {
-            let real = real.mapped(&mut context.builder, |x| function.apply(x))?;
+            let real = real.then(&mut context.builder, function)?;
             Ok(Value::Real(real))
         }
         Value::Sums(view, sums) => {
@@ -88,7 +67,7 @@ fn bound(context: &Context, node: &Node, index: usize) -> Result<Option<f32>, St
     }
 }
 
-fn finite(node: &Node, name: &str, default: f32) -> Result<f32, String> {
+pub fn finite(node: &Node, name: &str, default: f32) -> Result<f32, String> {
     match node.float(name, default)? {
         value if value.is_finite() => Ok(value),
         value => Err(format!("attribute `{name}` is {value}")),

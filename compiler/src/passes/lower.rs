@@ -14,10 +14,11 @@ use crate::builder::{Builder, CodePart};
 use crate::diagnostic::Problem;
 use crate::graph::{Graph, Input};
 use crate::network::{
-    CodeType, InputEdge, InputKind, Kind, MapId, Network, OutputEdge, OutputKind, Shape,
+    CodeType, InputEdge, InputKind, MapId, Network, OutputEdge, OutputKind, Shape,
 };
 use crate::onnx::data_type;
 use crate::operators::arithmetic::natural;
+use crate::operators::runtime::Runtime;
 use crate::operators::{evaluate, Context, Hosted, Real, RealPart, Value};
 use crate::view::View;
 use std::collections::HashMap;
@@ -35,6 +36,7 @@ pub fn lower(graph: &Graph) -> Result<Network, Vec<Problem>> {
     let input_map = builder.map(&graph.input.name, shape);
     let mut context = Context {
         batch: graph.input.batch,
+        runtime: Runtime::new(graph),
         values: HashMap::new(),
         input: integer_input(&graph.input).map(InputKind::Codes),
         input_map,
@@ -47,7 +49,7 @@ pub fn lower(graph: &Graph) -> Result<Network, Vec<Problem>> {
     let value = match integer_input(&graph.input) {
         None => Value::Real(Real {
             view: View::rows(sample.clone(), RealPart::Input),
-            bare: false,
+            code: None,
         }),
         Some(code) => Value::Codes(crate::builder::Codes {
             view: View::rows(sample.clone(), CodePart::Map(input_map)),
@@ -92,7 +94,7 @@ pub fn lower(graph: &Graph) -> Result<Network, Vec<Problem>> {
                 map: input_map,
                 elements: (0..shape.elements() as u32).collect(),
             },
-            notes: notes(&context, kind),
+            notes: context.builder.notes,
             maps: context.builder.maps,
             operations: context.builder.operations,
             output,
@@ -181,20 +183,4 @@ fn edge(
     let map = context.builder.arranged(name, view, &order, shape)?;
     let elements = (0..view.len()).map(|index| order.element(index) as u32);
     Ok((map, elements.collect()))
-}
-
-fn notes(context: &Context, kind: InputKind) -> Vec<String> {
-    let mut notes = context.builder.notes.clone();
-    // It turns int8 tensors into uint8 where it may, but not the model's own input.
-    let products = context.builder.operations.iter().filter(|operation| {
-        matches!(operation.kind, Kind::Convolution(_))
-            && operation.kind.inputs().contains(&context.input_map)
-    });
-    if kind == InputKind::Codes(CodeType::I8) {
-        notes.extend(products.map(|operation| format!(
-            "`{}`: on x86 ONNX Runtime computes a layer of the model's own int8 input in floating point; codes next to a rounding tie may differ",
-            operation.name
-        )));
-    }
-    notes
 }
