@@ -462,10 +462,12 @@ fn with_constant(
         swapped,
         constant: Some((quantiser, constant_first)),
     });
-    if let Some(real) = of_one_tensor(builder, operator, &views, kernel.as_ref())? {
-        return Ok(Value::Real(real));
+    if per_channel(&constant.view.dims) {
+        if let Some(real) = of_one_tensor(builder, operator, &views, kernel.as_ref())? {
+            return Ok(Value::Real(real));
+        }
     }
-    // Too many different constants for tables of channels: a map of its own.
+    // Different constants for the pixels of a channel: a map of their own.
     let constant = constant_map(context, node, &view, constant.quantiser)?;
     let real = Real {
         view: views[constant_first as usize].clone(),
@@ -474,6 +476,17 @@ fn with_constant(
     match constant_first {
         true => of_two(context, node, operator, &constant, &real),
         false => of_two(context, node, operator, &real, &constant),
+    }
+}
+
+/// Whether a constant differs at most along the first or the last axis, one of which
+/// the channels of a map are.
+fn per_channel(dims: &[usize]) -> bool {
+    let varying: Vec<usize> = (0..dims.len()).filter(|&axis| dims[axis] > 1).collect();
+    match varying[..] {
+        [] => true,
+        [axis] => axis == 0 || axis + 1 == dims.len(),
+        _ => false,
     }
 }
 

@@ -126,7 +126,11 @@ fn operation(
 fn exponentials(scale: f32, channels: usize) -> [f32; 256] {
     const RESERVE: f64 = 5.0;
     let scale = scale as f64;
-    let room = ((f32::MAX / channels as f32) as f64).ln() - RESERVE;
+    let room = match channels {
+        // A single one would be scaled beyond float32.
+        1 => 0.0,
+        _ => ((f32::MAX / channels as f32) as f64).ln() - RESERVE,
+    };
     let shift = room.max(0.0) / scale;
     std::array::from_fn(|code| ((code as f64 - 255.0 + shift) * scale).exp() as f32)
 }
