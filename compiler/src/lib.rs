@@ -59,6 +59,7 @@ pub use network::Network;
 pub fn network_of(model: &[u8]) -> Result<Network, CompileError> {
     let mut graph = passes::import::import(model)?;
     passes::fold::fold(&mut graph);
+    passes::merge::merge(&mut graph);
     let mut network = passes::lower::lower(&graph).map_err(CompileError::Model)?;
     passes::place::place(&mut network);
     passes::join::join(&mut network);

@@ -59,17 +59,7 @@ fn quantise_real(
     let mut tabulate = |part: &RealPart| {
         match part {
         RealPart::Constant(x) => Ok(Tabulated::Code(to.quantise(*x))),
-        RealPart::Map(map) => {
-            let table = map.table(target);
-            // The same codes again: quantisers put such pairs around reshapes.
-            if real.code.is_some() && table.as_bounds(0, 255) != Some((0, 255)) {
-                return Err(format!(
-                    "it requantises from scale {} to {} with nothing between; ONNX Runtime merges such pairs into one with other scales: keep only one of them",
-                    map.quantiser.scale, to.scale
-                ));
-            }
-            Ok(Tabulated::Map(map.map, table))
-        }
+        RealPart::Map(map) => Ok(Tabulated::Map(map.map, map.table(target))),
         RealPart::Input => match context.input {
             None => {
                 context.input = Some(InputKind::Real(*to));

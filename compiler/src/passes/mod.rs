@@ -1,7 +1,7 @@
 //! The passes, in the order in which they run:
 //!
 //! ```text
-//!  bytes ─import─► Graph ─fold─► Graph ─lower─► Network ─place─► join─► Network ─prove─► constants
+//!  bytes ─import─► Graph ─fold─► merge─► Graph ─lower─► Network ─place─► join─► Network ─prove─► constants
 //!                                                                  └───────tile─► Plan ─emit─► Program
 //! ```
 
@@ -9,4 +9,5 @@ pub mod fold;
 pub mod import;
 pub mod join;
 pub mod lower;
+pub mod merge;
 pub mod place;
