@@ -136,7 +136,7 @@ pub(crate) fn write(
         (Values::F32(values), InputKind::Real(quantiser)) => quantiser.quantise(values[index]),
         (Values::I8(values), _) => (values[index] as i32 + CodeType::I8.offset()) as u8,
         (Values::U8(values), _) => values[index],
-        (Values::F32(_), InputKind::Codes(_)) => unreachable!("checked before"),
+        _ => unreachable!("checked before"),
     };
     for (place, sample) in samples.enumerate() {
         let offsets = layout.offsets(config, place, &edge.elements);
@@ -166,5 +166,5 @@ pub(crate) fn read(
     };
     let mut shape = vec![samples];
     shape.extend(&edge.sample);
-    Array { shape, values }
+    crate::host::apply(&edge.functions, Array { shape, values })
 }

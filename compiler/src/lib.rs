@@ -37,8 +37,10 @@
 //! proven for the model's weights, or the layer is refused.
 
 mod array;
+mod backend;
 mod builder;
 mod diagnostic;
+mod edge;
 mod evaluate;
 mod functions;
 mod graph;
@@ -52,16 +54,240 @@ mod table;
 mod view;
 
 pub use array::{Array, Values};
+pub use backend::report::{LayerReport, MapReport, Report, Totals};
 pub use diagnostic::{CompileError, Problem};
+pub use edge::InputError;
+pub use graph::Batch;
 pub use network::Network;
+pub use table::Table;
+
+use backend::emit::Emitter;
+use backend::place::Plan;
+use backend::schedule::Scheduler;
+use edge::Layout;
+use miette::Diagnostic;
+use network::{InputEdge, OutputEdge};
+use quern_isa::{Config, Machine, MachineError, Program, Run};
+use std::ops::Range;
+use thiserror::Error;
+
+/// Most samples of one run.
+const MAX_BATCH: usize = 1 << 16;
+
+/// Samples tried by default: more gain little, because the weights are streamed
+/// once for all of them.
+const DEFAULT_SAMPLES: usize = 16;
+
+/// Choices of the one who compiles.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Samples in one run of the program. By default the largest number up to 16 that
+    /// can share weights and keeps the whole network on chip, or 1.
+    pub batch: Option<usize>,
+    /// What to call the model; by default the name of its graph.
+    pub name: Option<String>,
+}
+
+/// A model compiled for one configuration.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    pub program: Program,
+    pub report: Report,
+    stretches: Vec<(usize, usize)>,
+    input: InputEdge,
+    output: OutputEdge,
+    input_layout: Layout,
+    output_layout: Layout,
+}
+
+/// Why a compiled model gave no output.
+#[derive(Debug, Error, Diagnostic)]
+pub enum RunError {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Input(#[from] InputError),
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+}
+
+/// Compiles an ONNX model.
+pub fn compile(model: &[u8], config: &Config, options: &Options) -> Result<Compiled, CompileError> {
+    let (name, network) = import(model)?;
+    let name = options.name.as_deref().unwrap_or(&name);
+    compile_network(&network, name, config, options)
+}
 
 /// The front end: an ONNX model as operations on feature maps.
 pub fn network_of(model: &[u8]) -> Result<Network, CompileError> {
+    import(model).map(|(_, network)| network)
+}
+
+/// The name of the model's graph, and what it computes.
+fn import(model: &[u8]) -> Result<(String, Network), CompileError> {
     let mut graph = passes::import::import(model)?;
     passes::fold::fold(&mut graph);
     passes::merge::merge(&mut graph);
     let mut network = passes::lower::lower(&graph).map_err(CompileError::Model)?;
     passes::place::place(&mut network);
     passes::join::join(&mut network);
-    Ok(network)
+    Ok((graph.name, network))
+}
+
+/// Compiles a network, which the model `name` has become.
+pub fn compile_network(
+    network: &Network,
+    name: &str,
+    config: &Config,
+    options: &Options,
+) -> Result<Compiled, CompileError> {
+    assert_eq!(
+        config.lanes % config.stream_bytes,
+        0,
+        "host memory holds activation words without padding"
+    );
+    if let Some(batch) = options
+        .batch
+        .filter(|batch| !(1..=MAX_BATCH).contains(batch))
+    {
+        let reason =
+            format!("a batch of {batch} samples was asked for; it must be 1 to {MAX_BATCH}");
+        let problem = Problem::tensor(&network.input.name, reason);
+        return Err(CompileError::Model(vec![problem]));
+    }
+    let network = backend::legalise::legalise(network);
+    let (network, plan) = plan(&network, config, options).map_err(CompileError::Model)?;
+    let parameters = backend::prove::prove(&network, config).map_err(CompileError::Model)?;
+    let mut emitter = Emitter::new(config, network.operations.len());
+    let mut scheduler = Scheduler::new(config, |operation, action| {
+        emitter.action(operation, action)
+    });
+    backend::lower::lower(
+        &network,
+        config,
+        &plan,
+        &parameters,
+        &mut |operation, action| scheduler.push(operation, action),
+    );
+    scheduler.finish();
+    let emitted = emitter.finish(plan.host_bytes, plan.input, plan.output);
+    let report = backend::report::report(name, &network, config, &plan, &emitted);
+    let layout = |region, map: network::MapId| Layout {
+        region,
+        channels: network.maps[map.0].shape.channels,
+    };
+    Ok(Compiled {
+        report,
+        stretches: emitted.stretches,
+        input_layout: layout(plan.input, network.input.map),
+        output_layout: layout(plan.output, network.output.map),
+        program: emitted.program,
+        input: network.input,
+        output: network.output,
+    })
+}
+
+/// The plan for the samples asked for, or for the largest default batch that stays on
+/// chip; and the network it is for.
+fn plan(
+    network: &Network,
+    config: &Config,
+    options: &Options,
+) -> Result<(Network, Plan), Vec<Problem>> {
+    let samples = match options.batch {
+        Some(samples) => samples,
+        None => {
+            let on_chip = |&samples: &usize| {
+                let stacks = backend::batch::stack(network, samples);
+                stacks.is_some_and(|stacked| backend::batch::fits(&stacked, config))
+            };
+            (1..=DEFAULT_SAMPLES).rev().find(on_chip).unwrap_or(1)
+        }
+    };
+    let (network, rows) = match backend::batch::stack(network, samples) {
+        Some(stacked) => (stacked, samples),
+        None => (network.clone(), 1),
+    };
+    let plan = backend::place::place(&network, config, rows, samples)?;
+    Ok((network, plan))
+}
+
+impl Compiled {
+    /// Samples in one run of the program.
+    pub fn batch(&self) -> usize {
+        self.program.input.samples as usize
+    }
+
+    /// Number of samples of an array that fits the model's input.
+    pub fn check_input(&self, input: &Array) -> Result<usize, InputError> {
+        edge::check(&self.input, input)
+    }
+
+    /// Host memory for a run on some samples of `input`, at most
+    /// [`batch`](Self::batch) of them; what is missing to a whole batch is zeros.
+    ///
+    /// # Panics
+    /// When there are more samples than that, or they are outside the array.
+    pub fn quantise_input(
+        &self,
+        input: &Array,
+        samples: Range<usize>,
+    ) -> Result<Vec<u8>, InputError> {
+        let available = self.check_input(input)?;
+        assert!(
+            samples.len() <= self.batch() && samples.end <= available,
+            "samples {samples:?} of {available} in a batch of {}",
+            self.batch()
+        );
+        let mut host = vec![0; self.program.host_bytes as usize];
+        edge::write(
+            &self.input,
+            &self.input_layout,
+            &self.program.config,
+            input,
+            samples,
+            &mut host,
+        );
+        Ok(host)
+    }
+
+    /// The model's output for the first samples of a run, in the type and shape in
+    /// which ONNX Runtime returns it.
+    pub fn dequantise_output(&self, host: &[u8], samples: usize) -> Array {
+        edge::read(
+            &self.output,
+            &self.output_layout,
+            &self.program.config,
+            host,
+            samples,
+        )
+    }
+
+    /// Runs all samples of an array, batch by batch; `after` sees each run and how
+    /// many samples are done.
+    pub fn run(
+        &self,
+        machine: &mut dyn Machine,
+        input: &Array,
+        mut after: impl FnMut(&Run, usize),
+    ) -> Result<Array, RunError> {
+        let samples = self.check_input(input)?;
+        let mut output: Option<Array> = None;
+        for start in (0..samples).step_by(self.batch()) {
+            let end = samples.min(start + self.batch());
+            let mut host = self.quantise_input(input, start..end)?;
+            let run = machine.run(&self.program, &mut host)?;
+            after(&run, end);
+            let part = self.dequantise_output(&host, end - start);
+            match &mut output {
+                None => output = Some(part),
+                Some(output) => output.append(part),
+            }
+        }
+        output.ok_or(RunError::Input(InputError::Empty))
+    }
+
+    /// The program in readable form.
+    pub fn listing(&self) -> String {
+        backend::listing::listing(&self.program, &self.report, &self.stretches)
+    }
 }

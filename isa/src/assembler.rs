@@ -75,16 +75,9 @@ impl Assembler {
             address: address as u16,
             count: (bytes as usize / self.config.lanes) as u16,
         });
-        for &(offset, bytes) in pieces {
-            match self.segments.last_mut() {
-                // Pieces that continue each other travel as one.
-                Some(Segment::SendHost {
-                    offset: o,
-                    bytes: b,
-                }) if *o + *b == offset => *b += bytes,
-                _ => self.segments.push(Segment::SendHost { offset, bytes }),
-            }
-        }
+        pieces
+            .iter()
+            .for_each(|&(offset, bytes)| self.send_host(offset, bytes));
     }
 
     /// A store of activation words to pieces of host memory, `(offset, bytes)` each.
@@ -108,6 +101,18 @@ impl Assembler {
                 bytes: b,
             }) if *o + *b == offset => *b += bytes,
             _ => self.segments.push(Segment::Receive { offset, bytes }),
+        }
+    }
+
+    /// Bytes of the input stream from host memory. Pieces that continue each other
+    /// travel as one.
+    pub fn send_host(&mut self, offset: u32, bytes: u32) {
+        match self.segments.last_mut() {
+            Some(Segment::SendHost {
+                offset: o,
+                bytes: b,
+            }) if *o + *b == offset => *b += bytes,
+            _ => self.segments.push(Segment::SendHost { offset, bytes }),
         }
     }
 

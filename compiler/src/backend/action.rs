@@ -1,7 +1,7 @@
 //! What the lowering writes: instructions with all they depend on, one after another,
 //! not yet in the order in which the units are busiest.
 
-use quern_isa::{Activate, Config, Matrix, Pattern, Space, Target, Vector};
+use quern_isa::{Activate, Config, Matrix, Pattern, Softmax, Space, Target, Vector};
 use std::ops::Range;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,8 @@ pub enum Action {
         address: usize,
         pieces: Vec<(u32, u32)>,
     },
+    /// Work of the host.
+    Softmax(Softmax),
 }
 
 /// Whole words without padding.
@@ -86,9 +88,8 @@ impl Action {
         let lanes = config.lanes as i64;
         let words = |first: usize, count: usize| first as i64..(first + count) as i64;
         let chip = |space, range| (Memory::Chip(space), range);
-        let host = |offset: u32, bytes: u32| {
-            (Memory::Host, offset as i64..offset as i64 + bytes as i64)
-        };
+        let host =
+            |offset: u32, bytes: u32| (Memory::Host, offset as i64..offset as i64 + bytes as i64);
         let table = |set: bool| set.then(|| chip(Space::Table, 0..256));
         match self {
             Action::Load {
@@ -159,6 +160,13 @@ impl Action {
                         Space::Activations,
                         target.reach(v.activation, further(v.lane)),
                     )],
+                }
+            }
+            Action::Softmax(softmax) => {
+                let bytes = softmax.rows * softmax.row_bytes;
+                Footprint {
+                    reads: vec![host(softmax.input, bytes)],
+                    writes: vec![host(softmax.output, bytes)],
                 }
             }
             Action::Store { address, pieces } => {

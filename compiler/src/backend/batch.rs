@@ -1,8 +1,8 @@
 //! Several samples at once, as further rows of every map: weights are streamed once for
 //! all of them.
 
+use crate::backend::memory::Placement;
 use crate::network::{Kind, Map, MapId, Network, Shape, Source, Window};
-use crate::passes::memory::Placement;
 use quern_isa::Config;
 
 /// The network for `samples` samples below each other; none if windows would reach from

@@ -1,7 +1,7 @@
 //! Writes actions as a program, and keeps account of them.
 
-use crate::passes::action::{Action, Data};
-use crate::passes::cost;
+use crate::backend::action::{Action, Data};
+use crate::backend::cost;
 use quern_isa::{Assembler, Config, Instruction, Pattern, Program, Region, Source, Space, Target};
 
 /// What the instructions of one operation are and take.
@@ -28,6 +28,9 @@ pub struct Emitter {
     assembler: Assembler,
     pattern: Option<Pattern>,
     target: Option<Target>,
+    /// Of stores that are under way: the input stream may run ahead of them until it
+    /// needs what they bring.
+    receives: Vec<(u32, u32)>,
     accounts: Vec<Account>,
     /// First instruction and operation of each stretch of one operation.
     stretches: Vec<(usize, usize)>,
@@ -47,13 +50,18 @@ impl Emitter {
             assembler: Assembler::new(config),
             pattern: None,
             target: None,
+            receives: Vec::new(),
             accounts: vec![Account::default(); operations.max(1)],
             stretches: Vec::new(),
         }
     }
 
     pub fn action(&mut self, operation: usize, action: Action) {
-        if self.stretches.last().is_none_or(|&(_, last)| last != operation) {
+        if self
+            .stretches
+            .last()
+            .is_none_or(|&(_, last)| last != operation)
+        {
             let first = self.assembler.instructions();
             self.stretches.push((first, operation));
         }
@@ -69,8 +77,7 @@ impl Emitter {
                 let words = bytes / config.word_bytes(space);
                 let account = &mut self.accounts[account];
                 account.stream_cycles += cost::beats(&config, space, words);
-                account.bytes_in +=
-                    (words * config.word_beats(space) * config.stream_bytes) as u64;
+                account.bytes_in += (words * config.word_beats(space) * config.stream_bytes) as u64;
                 self.load(operation, space, address, words, data);
             }
             Action::Matrix { pattern, matrix } => {
@@ -113,16 +120,20 @@ impl Emitter {
                         count: words as u16,
                     },
                 );
-                let receive = |&(offset, bytes): &(u32, u32)| self.assembler.receive(offset, bytes);
-                pieces.iter().for_each(receive);
+                self.receives.extend(pieces);
                 let account = &mut self.accounts[account];
                 account.bytes_out += bytes as u64;
                 account.store_cycles += cost::store(&config, words);
             }
+            Action::Softmax(softmax) => {
+                self.receive();
+                self.assembler.host(softmax);
+            }
         }
     }
 
-    pub fn finish(self, host_bytes: u32, input: Region, output: Region) -> Emitted {
+    pub fn finish(mut self, host_bytes: u32, input: Region, output: Region) -> Emitted {
+        self.receive();
         Emitted {
             program: self.assembler.finish(host_bytes, input, output),
             accounts: self.accounts,
@@ -142,6 +153,15 @@ impl Emitter {
         if let (1, Some(Data::Literal(bytes))) = (data.len(), data.first()) {
             return self.assembler.load(space, address, bytes);
         }
+        let stored = |&(first, length): &(u32, u32)| {
+            data.iter().any(|data| match *data {
+                Data::Host { offset, bytes } => offset < first + length && first < offset + bytes,
+                Data::Literal(_) => false,
+            })
+        };
+        if self.receives.iter().any(stored) {
+            self.receive();
+        }
         // Activation words are whole beats.
         self.assembler.instruction(Instruction::Load {
             space,
@@ -153,9 +173,16 @@ impl Emitter {
                 Data::Literal(bytes) => self.assembler.literal(bytes),
                 Data::Host { offset, bytes } => {
                     self.accounts[operation].bytes_host += bytes as u64;
-                    self.assembler.host(offset, bytes);
+                    self.assembler.send_host(offset, bytes);
                 }
             }
+        }
+    }
+
+    /// From here on the stores so far have ended.
+    fn receive(&mut self) {
+        for (offset, bytes) in self.receives.drain(..) {
+            self.assembler.receive(offset, bytes);
         }
     }
 

@@ -1,7 +1,7 @@
 //! A program in readable form, decoded from its own bytes: what is printed is what
 //! runs.
 
-use crate::report::{LayerReport, Report};
+use crate::backend::report::{LayerReport, Report};
 use quern_isa::{
     Combine, Config, Instruction, Program, Region, Segment, Source, Space, INSTRUCTION_BYTES,
 };
@@ -133,12 +133,7 @@ fn line(instruction: &Instruction, stream: &mut Stream) -> String {
         ),
         Instruction::Target(t) => format!(
             "target    x={}*{} y={}*{} low={} high={}",
-            t.x_count,
-            t.x_stride as i16,
-            t.y_count,
-            t.y_stride as i16,
-            t.low,
-            t.high
+            t.x_count, t.x_stride as i16, t.y_count, t.y_stride as i16, t.low, t.high
         ),
         Instruction::Matrix(m) => format!(
             "matrix    {}accumulator={} activation={} weight={} taps={}*{}",
@@ -191,7 +186,11 @@ fn line(instruction: &Instruction, stream: &mut Stream) -> String {
                 Source::Accumulators => "accumulators",
                 Source::Counters => "counters",
             };
-            let received = stream.received();
+            let bytes = match source {
+                Source::Activations => count as usize * stream.config.lanes,
+                _ => 0,
+            };
+            let received = stream.received(bytes);
             format!("store     {name} address={address} count={count} -> {received}")
         }
         Instruction::Halt => "halt".to_string(),
@@ -205,8 +204,8 @@ struct Stream<'a> {
     /// Segment and byte read next.
     segment: usize,
     byte: usize,
-    /// First segment that no store has claimed.
-    receive: usize,
+    /// Segment and byte the next store goes to.
+    receive: (usize, usize),
 }
 
 impl<'a> Stream<'a> {
@@ -216,7 +215,7 @@ impl<'a> Stream<'a> {
             segments: &program.segments,
             segment: 0,
             byte: 0,
-            receive: 0,
+            receive: (0, 0),
         }
     }
 
@@ -229,7 +228,9 @@ impl<'a> Stream<'a> {
             }
         });
         let bytes: &[u8; INSTRUCTION_BYTES] = buffer.get(..INSTRUCTION_BYTES)?.try_into().ok()?;
-        Instruction::decode(bytes).ok().map(|(instruction, _)| instruction)
+        Instruction::decode(bytes)
+            .ok()
+            .map(|(instruction, _)| instruction)
     }
 
     /// Consumes data and describes them.
@@ -255,31 +256,28 @@ impl<'a> Stream<'a> {
         parts.join(", ")
     }
 
-    /// Describes where the next store goes: the receives behind the bytes read.
-    fn received(&mut self) -> String {
-        let from = self.receive.max(self.segment);
+    /// Describes where the next store of so many bytes goes.
+    fn received(&mut self, mut bytes: usize) -> String {
         let mut host = Vec::new();
-        let mut at = from;
-        // The store may be followed by literal bytes in its own segment.
-        while let Some(segment) = self.segments.get(at) {
-            match segment {
-                Segment::Receive { offset, bytes } => host.push((*offset, offset + bytes)),
-                _ if !host.is_empty() => break,
-                _ => {}
+        let (at, done) = &mut self.receive;
+        while let (Some(segment), true) = (self.segments.get(*at), bytes > 0) {
+            let taken = bytes.min(segment.receive_bytes() - *done);
+            if let (Segment::Receive { offset, .. }, true) = (segment, taken > 0) {
+                let first = offset + *done as u32;
+                host.push((first, first + taken as u32));
             }
-            at += 1;
+            *done += taken;
+            bytes -= taken;
+            if *done == segment.receive_bytes() {
+                (*at, *done) = (*at + 1, 0);
+            }
         }
-        self.receive = at;
         pieces(&host).unwrap_or_default()
     }
 
     fn take(&mut self, mut bytes: usize, mut piece: impl FnMut(Piece)) {
         while let (Some(segment), true) = (self.segments.get(self.segment), bytes > 0) {
-            let length = match segment {
-                Segment::Send(literal) => literal.len(),
-                Segment::SendHost { bytes, .. } => *bytes as usize,
-                Segment::Receive { .. } => 0,
-            };
+            let length = segment.send_bytes();
             let taken = bytes.min(length - self.byte);
             match segment {
                 Segment::Send(literal) => piece(Piece::Literal(&literal[self.byte..][..taken])),
@@ -287,7 +285,7 @@ impl<'a> Stream<'a> {
                     offset: offset + self.byte as u32,
                     bytes: taken as u32,
                 }),
-                Segment::Receive { .. } => {}
+                Segment::Receive { .. } | Segment::Host(_) => {}
             }
             self.byte += taken;
             bytes -= taken;

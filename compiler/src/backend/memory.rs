@@ -5,8 +5,8 @@
 //! reach, filled with their zero point: convolutions read it like any other pixel. In
 //! host memory it has none; the border of a piece on its way to the chip is literal.
 
+use crate::backend::action::Data;
 use crate::network::Shape;
-use crate::passes::action::Data;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -195,8 +195,9 @@ impl Placement {
             if inside && columns.step == 1 && block.words == (0..self.words) {
                 // All of a row at once.
                 let first = columns.start.clamp(0, self.shape.width as i64);
-                let end = (columns.start + columns.count as i64).clamp(first, self.shape.width as i64);
-                let before = (first - columns.start).min(columns.count as i64) as usize;
+                let end =
+                    (columns.start + columns.count as i64).clamp(first, self.shape.width as i64);
+                let before = (first - columns.start).clamp(0, columns.count as i64) as usize;
                 let after = columns.count - before - (end - first) as usize;
                 border(&mut data, before * pixel_bytes, zero_point);
                 let words = (end - first) as usize * self.words;

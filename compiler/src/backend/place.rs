@@ -6,14 +6,14 @@
 //! operations it concerns cheaper. What no map takes while an operation runs is its
 //! **scratch**: the largest free piece of the activation memory.
 
+use crate::backend::cost::{self, Cost};
+use crate::backend::lower::smallest_rearrangement;
+use crate::backend::memory::{Border, Place, Placement};
+use crate::backend::tile::{self, Geometry, Tiling};
+use crate::backend::vector_tile::{self, VectorTiling};
+use crate::backend::windows;
 use crate::diagnostic::Problem;
 use crate::network::{Kind, MapId, Network, Operation};
-use crate::passes::cost::{self, Cost};
-use crate::passes::lower::smallest_rearrangement;
-use crate::passes::memory::{Border, Place, Placement};
-use crate::passes::tile::{self, Geometry, Tiling};
-use crate::passes::vector_tile::{self, VectorTiling};
-use crate::passes::windows;
 use quern_isa::{Config, Region, Space};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -46,7 +46,8 @@ pub enum OperationTiling {
     Vector(VectorTiling),
     /// It takes what there is.
     Rearrange,
-    Constant,
+    /// Nothing of it happens on chip.
+    None,
 }
 
 /// Plans a network whose maps hold `rows` samples, below each other, for `samples` of
@@ -202,7 +203,9 @@ impl<'a> Places<'a> {
             return;
         };
         let (first, last) = self.lives[map];
-        let before = self.total(first..last + 1).map(|cost| cost + self.edges(map, false));
+        let before = self
+            .total(first..last + 1)
+            .map(|cost| cost + self.edges(map, false));
         let host = self.placements[map].place.clone();
         let mut best: Option<(u64, usize)> = None;
         for address in self.free(first..last + 1, words) {
@@ -289,7 +292,11 @@ impl<'a> Places<'a> {
     fn operation(&mut self, index: usize) -> Option<(OperationTiling, Cost)> {
         let operation = &self.network.operations[index];
         let scratch = self.scratch(index).len();
-        let maps = operation.kind.inputs().into_iter().chain([operation.output]);
+        let maps = operation
+            .kind
+            .inputs()
+            .into_iter()
+            .chain([operation.output]);
         let on_chip = maps.map(|map| self.placements[map.0].on_chip()).collect();
         let circumstances = (index, on_chip, scratch);
         if let Some(known) = self.known.get(&circumstances) {
@@ -316,7 +323,11 @@ impl<'a> Places<'a> {
                 let cost = rearrange_cost(&inputs, &output, config);
                 room.then_some((OperationTiling::Rearrange, cost))
             }
-            Kind::Constant { .. } => Some((OperationTiling::Constant, Cost::default())),
+            Kind::Softmax { .. } => {
+                let on_host = !inputs[0].on_chip() && !output.on_chip();
+                on_host.then(|| (OperationTiling::None, Cost::default()))
+            }
+            Kind::Constant { .. } => Some((OperationTiling::None, Cost::default())),
             kind => {
                 let (tiling, cost) = vector_tile::tile(kind, &inputs, &output, config, scratch)?;
                 Some((OperationTiling::Vector(tiling), cost))

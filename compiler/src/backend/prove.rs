@@ -5,9 +5,9 @@
 //! `bias' = bias - zero_point · Σ w`. Sums that the vector instruction makes of codes,
 //! products and table entries are bounded likewise.
 
+use crate::backend::windows;
 use crate::diagnostic::Problem;
 use crate::network::{AveragePool, Convolution, Finish, Kind, Network, Operation};
-use crate::passes::windows;
 use quern_isa::{numerics, ChannelParameters, Config, CONFIGS};
 
 /// Parameters of an operation: of each output channel of a convolution, for each number
@@ -79,7 +79,13 @@ fn operation_sums(
             scale,
             output_zero_point,
             ..
-        } => (one(*scale, *output_zero_point), Sums { low: -65025, high: 65025 }),
+        } => (
+            one(*scale, *output_zero_point),
+            Sums {
+                low: -65025,
+                high: 65025,
+            },
+        ),
         _ => (one(1.0, 0), Sums { low: 0, high: 255 }),
     }
 }

@@ -1,9 +1,9 @@
 //! What the compiler decided, operation by operation, in numbers.
 
+use crate::backend::emit::{Account, Emitted};
+use crate::backend::memory::{Place, Placement};
+use crate::backend::place::{OperationTiling, Plan};
 use crate::network::{Kind, MapId, Network, Shape};
-use crate::passes::emit::{Account, Emitted};
-use crate::passes::memory::{Place, Placement};
-use crate::passes::place::{OperationTiling, Plan};
 use quern_isa::Config;
 use serde::Serialize;
 
@@ -92,7 +92,10 @@ pub(crate) fn report(
     let cycles = layers.iter().map(|layer| layer.cycles).sum();
     let beginning = quern_isa::INSTRUCTION_BYTES.next_multiple_of(config.stream_bytes);
     let accounts = emitted.accounts.iter();
-    let bytes_in = accounts.clone().map(|account| account.bytes_in).sum::<u64>() as usize;
+    let bytes_in = accounts
+        .clone()
+        .map(|account| account.bytes_in)
+        .sum::<u64>() as usize;
     let maps = network.maps.iter().zip(&plan.placements);
     Report {
         model: model.to_string(),
@@ -197,14 +200,7 @@ fn kind(kind: &Kind, output: Shape) -> (&'static str, u64) {
             };
             (name, macs)
         }
-        Kind::MaxPool { .. } => ("max pool", 0),
-        Kind::AveragePool(_) => ("average pool", 0),
-        Kind::Add { .. } => ("add", 0),
-        Kind::Multiply { .. } => ("multiply", 0),
-        Kind::Elementwise { .. } => ("elementwise", 0),
-        Kind::ChannelTables { .. } => ("channel tables", 0),
-        Kind::Rearrange { .. } => ("rearrange", 0),
-        Kind::Constant { .. } => ("constant", 0),
+        kind => (kind.name(), 0),
     }
 }
 

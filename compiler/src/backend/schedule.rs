@@ -11,7 +11,7 @@
 //! which shares the read port with matrices, the activate of the next step. An action
 //! stays behind another whose result or memory it needs.
 
-use crate::passes::action::{Action, Footprint};
+use crate::backend::action::{Action, Footprint};
 use quern_isa::Config;
 use std::collections::VecDeque;
 
@@ -52,7 +52,7 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
                 self.start_activates();
                 (self.emit)(operation, action);
             }
-            Action::Vector { .. } => {
+            Action::Vector { .. } | Action::Softmax(_) => {
                 self.finish();
                 (self.emit)(operation, action);
             }

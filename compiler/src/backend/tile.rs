@@ -12,10 +12,10 @@
 //! whole input is on chip at once, column tile after column tile is finished, and the
 //! accumulators hold as few as two of them.
 
+use crate::backend::cost::{self, Cost};
+use crate::backend::memory::Placement;
+use crate::backend::windows;
 use crate::network::{Convolution, Window};
-use crate::passes::cost::{self, Cost};
-use crate::passes::memory::Placement;
-use crate::passes::windows;
 use quern_isa::{Config, Space};
 use std::ops::Range;
 
@@ -207,7 +207,9 @@ impl Axis {
                 size,
                 pieces: outputs.div_ceil(size),
                 spans: (1..=kernel).map(|taps| span(0..size, taps)).collect(),
-                total: pieces(0..outputs, size).map(|piece| span(piece, kernel)).sum(),
+                total: pieces(0..outputs, size)
+                    .map(|piece| span(piece, kernel))
+                    .sum(),
             })
             .collect()
     }
@@ -359,12 +361,20 @@ impl Search<'_> {
             true => 0,
             false => {
                 let once = geometry.dense() && chunks == 1 && !tiling.weights_stay;
-                let words = if once { group.input_words } else { group.input_total };
+                let words = if once {
+                    group.input_words
+                } else {
+                    group.input_total
+                };
                 let pixels = match tap_chunks {
                     1 => self.rows.total * self.columns.total,
                     // Overlaps of the parts left out of account.
-                    _ => blocks * tap_chunks * self.rows.span(tiling.taps[0])
-                        * self.columns.span(tiling.taps[1]),
+                    _ => {
+                        blocks
+                            * tap_chunks
+                            * self.rows.span(tiling.taps[0])
+                            * self.columns.span(tiling.taps[1])
+                    }
                 };
                 pixels * words
             }

@@ -1,10 +1,10 @@
 //! Cuts the operations of the vector instruction into pieces that fit the memories.
 
+use crate::backend::cost::{self, Cost};
+use crate::backend::memory::Placement;
+use crate::backend::tile::{pieces, sizes};
+use crate::backend::windows::{self, Segment};
 use crate::network::{Kind, Shape, Window};
-use crate::passes::cost::{self, Cost};
-use crate::passes::memory::Placement;
-use crate::passes::tile::{pieces, sizes};
-use crate::passes::windows::{self, Segment};
 use quern_isa::{Config, Space};
 
 /// Most taps of an instruction, rows and columns.
@@ -46,7 +46,10 @@ pub fn regions(window: &Window, input: Shape, output: Shape) -> Vec<Region> {
         columns: columns.clone(),
     };
     let row = |rows: &Segment| -> Vec<Region> {
-        columns.iter().map(|columns| region(rows, columns)).collect()
+        columns
+            .iter()
+            .map(|columns| region(rows, columns))
+            .collect()
     };
     rows.iter().flat_map(row).collect()
 }
@@ -172,7 +175,11 @@ impl Search<'_> {
             let taps = region.rows.taps.len() * region.columns.taps.len();
             let pixels = region.rows.outputs.len() * region.columns.outputs.len();
             tiles += row_pieces * column_pieces * chunks;
-            input += if taps > 0 { rows * columns * output.words } else { 0 };
+            input += if taps > 0 {
+                rows * columns * output.words
+            } else {
+                0
+            };
             outputs += pixels;
             reads += pixels * taps.max(self.inputs.len());
         }

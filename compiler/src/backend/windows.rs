@@ -1,14 +1,14 @@
 //! Where windows reach.
 
+use crate::backend::memory::{Border, Span};
 use crate::network::{Shape, Window};
-use crate::passes::memory::{Border, Span};
 use std::ops::Range;
 
 /// How far the windows of all outputs reach beyond the map.
 pub fn border(window: &Window, input: Shape, output: Shape, zero_point: u8) -> Border {
     let after = |axis: usize, size: usize, outputs: usize| {
-        let last = (outputs - 1) * window.stride[axis]
-            + (window.kernel[axis] - 1) * window.dilation[axis];
+        let last =
+            (outputs - 1) * window.stride[axis] + (window.kernel[axis] - 1) * window.dilation[axis];
         (last + 1).saturating_sub(size + window.padding[axis])
     };
     Border {
@@ -27,7 +27,7 @@ pub fn span(window: &Window, axis: usize, outputs: &Range<usize>, taps: &Range<u
     let first = outputs.start * stride + taps.start * dilation;
     let start = first as i64 - window.padding[axis] as i64;
     match taps.len() {
-        1 => Span {
+        0 | 1 => Span {
             start,
             step: stride,
             count: outputs.len(),

@@ -1,13 +1,13 @@
 //! Convolutions: matrix instructions over blocks, groups and chunks.
 
 use super::{target, Inputs, Lowering, Outputs};
+use crate::backend::action::Action;
+use crate::backend::memory::{Block, Span, View};
+use crate::backend::place::OperationTiling;
+use crate::backend::prove::Parameters;
+use crate::backend::tile::{pieces, ColumnTile, Geometry, Tiling};
+use crate::backend::windows;
 use crate::network::{Convolution, Operation, Window};
-use crate::passes::action::Action;
-use crate::passes::memory::{Block, Span, View};
-use crate::passes::place::OperationTiling;
-use crate::passes::prove::Parameters;
-use crate::passes::tile::{pieces, ColumnTile, Geometry, Tiling};
-use crate::passes::windows;
 use quern_isa::{Activate, Config, Matrix, Pattern};
 use std::ops::Range;
 
@@ -81,7 +81,9 @@ impl Lowering<'_> {
             }
         } else {
             for block in blocks() {
-                groups.iter().for_each(|group| run.step(self, &block, group));
+                groups
+                    .iter()
+                    .for_each(|group| run.step(self, &block, group));
             }
         }
     }
@@ -260,7 +262,8 @@ impl Run<'_> {
                 let output = tile.start + column;
                 let first = output / group_outputs * group_inputs;
                 let weights = ((output * height + ky) * width + kx) * group_inputs;
-                let channels = first.max(word * lanes)..(first + group_inputs).min((word + 1) * lanes);
+                let channels =
+                    first.max(word * lanes)..(first + group_inputs).min((word + 1) * lanes);
                 for channel in channels {
                     let weight = self.convolution.weights[weights + channel - first];
                     rows[(channel - word * lanes) * columns + column] = weight as u8;
@@ -323,20 +326,21 @@ fn walks(chunk: &Chunk, from: &View, window: &Window, most: usize) -> Vec<Walk> 
     // Taps of a row that lie one behind the other.
     let contiguous = right as usize == words.len();
     let mut walks = Vec::new();
-    let mut walk = |rows: &Range<usize>, columns: &Range<usize>, words: &Range<usize>, strides: [u16; 2]| {
-        let mut taps = Vec::new();
-        for ky in rows.clone() {
-            for kx in columns.clone() {
-                taps.extend(words.clone().map(|word| (ky, kx, word)));
+    let mut walk =
+        |rows: &Range<usize>, columns: &Range<usize>, words: &Range<usize>, strides: [u16; 2]| {
+            let mut taps = Vec::new();
+            for ky in rows.clone() {
+                for kx in columns.clone() {
+                    taps.extend(words.clone().map(|word| (ky, kx, word)));
+                }
             }
-        }
-        // The rows are the outer taps, unless there is but one of them.
-        let inner = match (rows.len(), strides[0] == 1) {
-            (1, true) if !contiguous => words.len(),
-            _ => taps.len() / rows.len(),
+            // The rows are the outer taps, unless there is but one of them.
+            let inner = match (rows.len(), strides[0] == 1) {
+                (1, true) if !contiguous => words.len(),
+                _ => taps.len() / rows.len(),
+            };
+            split(taps, inner, strides, most, &mut walks);
         };
-        split(taps, inner, strides, most, &mut walks);
-    };
     if contiguous || columns.len() == 1 {
         walk(rows, columns, words, [1, down]);
     } else if words.len() == 1 {
@@ -370,7 +374,8 @@ fn split(
     };
     if inner <= most {
         let outer = (most / inner).min(MAX_OUTER);
-        taps.chunks(outer * inner).for_each(|taps| walk(inner, taps));
+        taps.chunks(outer * inner)
+            .for_each(|taps| walk(inner, taps));
     } else {
         for row in taps.chunks(inner) {
             row.chunks(most).for_each(|taps| walk(taps.len(), taps));

@@ -4,12 +4,12 @@ mod convolution;
 mod rearrange;
 mod vector;
 
+use crate::backend::action::{Action, Data};
+use crate::backend::memory::{Block, Border, Place, Placement, View};
+use crate::backend::place::Plan;
+use crate::backend::prove::Parameters;
+use crate::backend::ring::{Key, Ring};
 use crate::network::{Kind, MapId, Network, Operation};
-use crate::passes::action::{Action, Data};
-use crate::passes::memory::{Block, Border, Place, Placement, View};
-use crate::passes::place::Plan;
-use crate::passes::prove::Parameters;
-use crate::passes::ring::{Key, Ring};
 use crate::table::Table;
 use quern_isa::{ChannelParameters, Config, Space, Target};
 use std::ops::Range;
@@ -83,6 +83,7 @@ impl<'a> Lowering<'a> {
             Kind::Rearrange { inputs, sources } => {
                 self.rearrange(operation, inputs, sources, parameters, scratch)
             }
+            Kind::Softmax { .. } => self.softmax(operation),
             Kind::Constant { .. } => self.constant(operation),
             _ => self.vectors(operation, parameters, scratch),
         }
@@ -163,7 +164,7 @@ impl<'a> Lowering<'a> {
                 let view = View::of_block(&placement.bordered(border), *address);
                 for y in all.rows.iter() {
                     let row = Block {
-                        rows: crate::passes::memory::Span {
+                        rows: crate::backend::memory::Span {
                             start: y,
                             step: 1,
                             count: 1,
@@ -177,7 +178,7 @@ impl<'a> Lowering<'a> {
             }
             Place::Literal(_) => {
                 let chunk = self.config.activation_words / 2;
-                for words in crate::passes::tile::pieces(0..placement.size(), chunk) {
+                for words in crate::backend::tile::pieces(0..placement.size(), chunk) {
                     let (mut data, mut pieces) = (Vec::new(), Vec::new());
                     placement.words_at(&mut data, words.start, words.len(), lanes);
                     host.words_at(&mut pieces, words.start, words.len(), lanes);
@@ -214,6 +215,35 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    /// The host computes it in its memory.
+    fn softmax(&mut self, operation: &Operation) {
+        let Kind::Softmax {
+            input,
+            table,
+            multiplier,
+            output_zero_point,
+        } = &operation.kind
+        else {
+            return;
+        };
+        let (from, to) = (self.placement(*input), self.placement(operation.output));
+        let (Place::Host { offset: input }, Place::Host { offset: output }) =
+            (from.place, to.place)
+        else {
+            unreachable!("maps of a softmax are in host memory");
+        };
+        self.push(Action::Softmax(quern_isa::Softmax {
+            input,
+            output,
+            rows: (to.shape.height * to.shape.width) as u32,
+            row_bytes: (to.words * self.config.lanes) as u32,
+            channels: to.shape.channels as u32,
+            table: Box::new(**table),
+            multiplier: *multiplier,
+            zero_point: *output_zero_point,
+        }));
+    }
+
     /// A constant that is on chip.
     fn constant(&mut self, operation: &Operation) {
         let placement = &self.plan.placements[operation.output.0];
@@ -221,7 +251,12 @@ impl<'a> Lowering<'a> {
             return;
         };
         let literal = Placement {
-            place: Place::Literal(codes.iter().map(|&code| operation.finish.apply(code)).collect()),
+            place: Place::Literal(
+                codes
+                    .iter()
+                    .map(|&code| operation.finish.apply(code))
+                    .collect(),
+            ),
             ..placement.clone()
         };
         for y in 0..placement.shape.height {

@@ -2,10 +2,10 @@
 //! between them in the largest regular pieces there are.
 
 use super::Lowering;
+use crate::backend::action::{Action, Data};
+use crate::backend::memory::{Placement, View};
+use crate::backend::prove::Parameters;
 use crate::network::{MapId, Operation, Source};
-use crate::passes::action::{Action, Data};
-use crate::passes::memory::{Placement, View};
-use crate::passes::prove::Parameters;
 use quern_isa::{Combine, Config, Pattern, Target, Vector};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -48,7 +48,11 @@ impl Lowering<'_> {
         for word in 0..output.size() {
             let lanes = words.lanes(word);
             let fetched = tile.fetched.len() + tile.missing(&lanes, &inputs);
-            let staged = if output.on_chip() { 0 } else { tile.words.len() + 1 };
+            let staged = if output.on_chip() {
+                0
+            } else {
+                tile.words.len() + 1
+            };
             if fetched + staged > run.buffers[0].len() && !tile.words.is_empty() {
                 run.tile(self, std::mem::take(&mut tile));
             }
@@ -165,7 +169,10 @@ impl<'a> WordSources<'a> {
             .map(|word| {
                 let lanes = self.lanes(word);
                 let first = lanes[0].0;
-                let same = lanes.iter().enumerate().all(|(i, &lane)| lane == (first, i));
+                let same = lanes
+                    .iter()
+                    .enumerate()
+                    .all(|(i, &lane)| lane == (first, i));
                 match first {
                     From::Word { input, word } if same => Some((input, word)),
                     _ => None,
@@ -286,8 +293,9 @@ impl Run<'_> {
         let mut moves = Moves::new();
         for run in &tile.runs {
             let from = match run.from {
-                From::Word { input, word } => views[input]
-                    .map(|view| word_address(&view, &self.inputs[input], word)),
+                From::Word { input, word } => {
+                    views[input].map(|view| word_address(&view, &self.inputs[input], word))
+                }
                 From::Fill(_) => None,
             };
             let from = from.unwrap_or_else(|| first + tile.places[&run.from]);

@@ -2,14 +2,14 @@
 //! maps, functions of codes.
 
 use super::{target, Inputs, Lowering, Outputs};
+use crate::backend::action::Action;
+use crate::backend::memory::{Block, Span, View};
+use crate::backend::place::OperationTiling;
+use crate::backend::prove::Parameters;
+use crate::backend::tile::pieces;
+use crate::backend::vector_tile::{regions, Region};
+use crate::backend::windows;
 use crate::network::{Kind, Operation, Window};
-use crate::passes::action::Action;
-use crate::passes::memory::{Block, Span, View};
-use crate::passes::place::OperationTiling;
-use crate::passes::prove::Parameters;
-use crate::passes::tile::pieces;
-use crate::passes::vector_tile::{regions, Region, VectorTiling};
-use crate::passes::windows;
 use crate::table::Table;
 use quern_isa::{numerics, ChannelParameters, Combine, Pattern, Space, Vector};
 use std::ops::Range;
@@ -39,7 +39,6 @@ impl Lowering<'_> {
         let output = self.placement(operation.output);
         let mut run = Run {
             operation,
-            tiling: &tiling,
             window: operation.kind.window(),
             parameters,
             inputs,
@@ -72,7 +71,6 @@ impl Lowering<'_> {
 
 struct Run<'a> {
     operation: &'a Operation,
-    tiling: &'a VectorTiling,
     window: Window,
     parameters: &'a Parameters,
     inputs: Vec<Inputs>,
@@ -142,9 +140,13 @@ impl Run<'_> {
         let count = region.rows.taps.len() * region.columns.taps.len();
         let (combine, even_code, zero_points) = match &self.operation.kind {
             Kind::MaxPool { .. } => (Combine::Maximum, false, [0; 2]),
-            Kind::AveragePool(pool) => (Combine::Sum, pool.zero_point_first, [0; 2]),
+            Kind::AveragePool(pool) => (Combine::Sum, pool.even_code, [0; 2]),
             Kind::Add { .. } => (Combine::Lookup, false, [0; 2]),
-            Kind::Multiply { zero_points, .. } => (Combine::Product, true, *zero_points),
+            Kind::Multiply {
+                zero_points,
+                even_code,
+                ..
+            } => (Combine::Product, *even_code, *zero_points),
             _ => (Combine::Sum, false, [0; 2]),
         };
         let index = match self.operation.kind {

@@ -1,0 +1,504 @@
+//! Random networks, compiled for every configuration and run on the reference machine,
+//! against the plain interpreter.
+
+use proptest::prelude::*;
+use quern_compiler::network::{
+    AveragePool, CodeType, Convolution, Finish, InputEdge, InputKind, Kind, Map, MapId, Network,
+    Operation, OutputEdge, OutputKind, Shape, Source, Window,
+};
+use quern_compiler::{compile_network, Array, Batch, Compiled, Options, Table, Values};
+use quern_isa::{Config, Reference, CONFIGS};
+use std::rc::Rc;
+
+/// Numbers an operation is made of, whatever they are.
+type Draw = (u8, [u8; 10], u64);
+
+/// Pseudo-random numbers (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit as u64) as usize
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.next() as u8
+    }
+
+    fn table(&mut self) -> Table {
+        Table(Box::new(std::array::from_fn(|_| self.byte())))
+    }
+}
+
+struct Builder {
+    maps: Vec<Map>,
+    operations: Vec<Operation>,
+    /// Largest map.
+    limit: usize,
+}
+
+impl Builder {
+    fn map(&mut self, shape: Shape) -> MapId {
+        let name = format!("map{}", self.maps.len());
+        self.maps.push(Map { name, shape });
+        MapId(self.maps.len() - 1)
+    }
+
+    fn push(&mut self, kind: Kind, shape: Shape, finish: Finish) -> MapId {
+        let output = self.map(shape);
+        let name = format!("{} {}", kind.name(), self.operations.len());
+        self.operations.push(Operation {
+            name,
+            kind,
+            output,
+            finish,
+        });
+        output
+    }
+
+    fn shape(&self, map: MapId) -> Shape {
+        self.maps[map.0].shape
+    }
+
+    /// A map of a shape, made by moving codes about if there is none.
+    fn like(&mut self, shape: Shape, random: &mut Random) -> MapId {
+        let same: Vec<usize> = (0..self.maps.len())
+            .filter(|&map| self.maps[map].shape == shape)
+            .collect();
+        if random.below(4) > 0 {
+            return MapId(same[random.below(same.len())]);
+        }
+        if random.below(2) == 0 {
+            let codes = (0..shape.elements()).map(|_| random.byte()).collect();
+            return self.push(Kind::Constant { codes }, shape, finish(random));
+        }
+        let input = MapId(random.below(self.maps.len()));
+        let from = self.shape(input).elements();
+        let sources = (0..shape.elements()).map(|i| Source::Element {
+            input: 0,
+            element: (i * 7 % from) as u32,
+        });
+        let kind = Kind::Rearrange {
+            inputs: vec![input],
+            sources: sources.collect(),
+        };
+        self.push(kind, shape, Finish::default())
+    }
+
+    fn operation(&mut self, (kind, numbers, seed): Draw) {
+        let mut random = Random(seed);
+        let number = |i: usize, limit: usize| numbers[i] as usize % limit;
+        // Mostly the newest map.
+        let back = [0, 0, 0, 1, 2][number(0, 5)].min(self.maps.len() - 1);
+        let input = MapId(self.maps.len() - 1 - back);
+        let shape = self.shape(input);
+        let finish = finish(&mut random);
+        match kind % 10 {
+            0..=2 => {
+                let window = window(shape, &numbers);
+                let Some(output) = window_output(shape, &window, numbers[9] as usize) else {
+                    return;
+                };
+                let divisors: Vec<usize> = (1..=shape.channels)
+                    .filter(|groups| shape.channels % groups == 0)
+                    .collect();
+                let groups = match number(5, 3) {
+                    0 => divisors[random.below(divisors.len())],
+                    1 if kind % 10 == 2 => shape.channels,
+                    _ => 1,
+                };
+                let outputs = groups * (1 + number(6, 40).min(200 / groups));
+                let shape = Shape {
+                    channels: outputs,
+                    ..output
+                };
+                if shape.elements() > self.limit {
+                    return;
+                }
+                let convolution = self.convolution(input, window, groups, outputs, &mut random);
+                self.push(Kind::Convolution(convolution), shape, finish);
+            }
+            3 => {
+                let window = window(shape, &numbers);
+                let Some(output) = window_output(shape, &window, numbers[9] as usize) else {
+                    return;
+                };
+                self.push(Kind::MaxPool { input, window }, output, finish);
+            }
+            4 => {
+                let window = window(shape, &numbers);
+                let Some(output) = window_output(shape, &window, numbers[9] as usize) else {
+                    return;
+                };
+                let taps = window.kernel[0] * window.kernel[1];
+                let scale = |n: usize| match number(7, 2) {
+                    0 => 1.0 / n.max(1) as f32,
+                    _ => 1.37 / n.max(1) as f32,
+                };
+                let pool = AveragePool {
+                    input,
+                    window,
+                    scales: (0..=taps).map(scale).collect(),
+                    input_zero_point: random.byte(),
+                    output_zero_point: random.byte(),
+                    even_code: number(8, 2) == 0,
+                };
+                self.push(Kind::AveragePool(pool), output, finish);
+            }
+            5 => {
+                let other = self.like(shape, &mut random);
+                let table = |a: i32| std::array::from_fn(|code| (code as i32 - 90) * a + 7);
+                let kind = Kind::Add {
+                    inputs: [input, other],
+                    tables: Rc::new([table(3000), table(1 + number(1, 9) as i32 * 900)]),
+                    fraction_bits: 12,
+                    output_zero_point: random.byte(),
+                };
+                self.push(kind, shape, finish);
+            }
+            6 => {
+                let other = self.like(shape, &mut random);
+                let kind = Kind::Multiply {
+                    inputs: [other, input],
+                    zero_points: [random.byte(), random.byte()],
+                    scale: [0.0078125, 0.011][number(1, 2)],
+                    output_zero_point: random.byte(),
+                    even_code: number(2, 2) == 0,
+                };
+                self.push(kind, shape, finish);
+            }
+            7 => {
+                let kind = match number(1, 3) {
+                    0 => {
+                        let table = random.table();
+                        let own = number(2, 2) == 0;
+                        let mut table = || if own { random.table() } else { table.clone() };
+                        Kind::ChannelTables {
+                            input,
+                            tables: (0..shape.channels).map(|_| table()).collect(),
+                        }
+                    }
+                    1 => Kind::Softmax {
+                        input,
+                        table: std::array::from_fn::<f32, 256, _>(|i| (i as f32 / 40.0).exp())
+                            .into(),
+                        multiplier: 255.0,
+                        output_zero_point: 0,
+                    },
+                    _ => Kind::Elementwise { input },
+                };
+                self.push(kind, shape, finish);
+            }
+            _ => self.rearrange(input, &numbers, &mut random, finish),
+        }
+    }
+
+    fn convolution(
+        &self,
+        input: MapId,
+        window: Window,
+        groups: usize,
+        outputs: usize,
+        random: &mut Random,
+    ) -> Convolution {
+        let inputs = self.shape(input).channels / groups;
+        let sums = window.kernel[0] * window.kernel[1] * inputs;
+        let scale = 40.0 / (64.0 * 74.0 * (sums as f32).sqrt());
+        Convolution {
+            input,
+            window,
+            groups,
+            weights: (0..outputs * sums).map(|_| random.byte() as i8).collect(),
+            bias: (0..outputs)
+                .map(|_| random.byte() as i32 * 16 - 2048)
+                .collect(),
+            scales: (0..outputs)
+                .map(|_| scale * (0.5 + random.byte() as f32 / 256.0))
+                .collect(),
+            // The zero point is that of the map, so it goes with the map.
+            input_zero_point: (input.0 * 37 + 90) as u8,
+            output_zero_point: random.byte(),
+        }
+    }
+
+    fn rearrange(&mut self, input: MapId, numbers: &[u8; 10], random: &mut Random, finish: Finish) {
+        let other = MapId(random.below(self.maps.len()));
+        let (a, b) = (self.shape(input), self.shape(other));
+        let element = |input: u16, element: usize| Source::Element {
+            input,
+            element: element as u32,
+        };
+        let (shape, sources): (Shape, Vec<Source>) = match numbers[1] % 6 {
+            // Joined along the channels, of the first if the sizes differ.
+            0 => {
+                let b = if (a.height, a.width) == (b.height, b.width) {
+                    b
+                } else {
+                    a
+                };
+                let second = if self.shape(other) == b { 1 } else { 0 };
+                let shape = Shape {
+                    channels: a.channels + b.channels,
+                    ..a
+                };
+                let pixels = 0..a.height * a.width;
+                let pixel = |p: usize| {
+                    let first = (0..a.channels).map(move |c| element(0, p * a.channels + c));
+                    first.chain((0..b.channels).map(move |c| element(second, p * b.channels + c)))
+                };
+                (shape, pixels.flat_map(pixel).collect())
+            }
+            // Transposed: pixels become channels.
+            1 => {
+                let pixels = a.height * a.width;
+                let shape = Shape {
+                    height: 1,
+                    width: a.channels,
+                    channels: pixels,
+                };
+                let row = |c: usize| (0..pixels).map(move |p| element(0, p * a.channels + c));
+                (shape, (0..a.channels).flat_map(row).collect())
+            }
+            // Flattened.
+            2 => {
+                let shape = Shape {
+                    height: 1,
+                    width: 1,
+                    channels: a.elements(),
+                };
+                (shape, (0..a.elements()).map(|i| element(0, i)).collect())
+            }
+            // A part of the channels, pixels doubled.
+            3 => {
+                let first = random.below(a.channels);
+                let shape = Shape {
+                    height: a.height * 2,
+                    width: a.width * 2,
+                    channels: a.channels - first,
+                };
+                let mut sources = Vec::new();
+                for y in 0..shape.height {
+                    for x in 0..shape.width {
+                        let pixel = (y / 2 * a.width + x / 2) * a.channels;
+                        sources.extend((first..a.channels).map(|c| element(0, pixel + c)));
+                    }
+                }
+                (shape, sources)
+            }
+            // A border of a code.
+            4 => {
+                let code = random.byte();
+                let shape = Shape {
+                    height: a.height + 2,
+                    width: a.width + 1,
+                    channels: a.channels,
+                };
+                let mut sources = Vec::new();
+                for y in 0..shape.height {
+                    for x in 0..shape.width {
+                        let inside = y > 0 && y <= a.height && x < a.width;
+                        sources.extend((0..a.channels).map(|c| match inside {
+                            true => element(0, ((y - 1) * a.width + x) * a.channels + c),
+                            false => Source::Code(code),
+                        }));
+                    }
+                }
+                (shape, sources)
+            }
+            // Anything from anywhere.
+            _ => {
+                let shape = Shape {
+                    height: 1 + random.below(3),
+                    width: 1 + random.below(4),
+                    channels: 1 + random.below(40),
+                };
+                let source = |_| match random.below(9) {
+                    0 => Source::Code(random.byte()),
+                    1..=4 => element(1, random.below(b.elements())),
+                    _ => element(0, random.below(a.elements())),
+                };
+                (shape, (0..shape.elements()).map(source).collect())
+            }
+        };
+        if shape.elements() <= self.limit {
+            let kind = Kind::Rearrange {
+                inputs: vec![input, other],
+                sources: sources.into(),
+            };
+            self.push(kind, shape, finish);
+        }
+    }
+}
+
+fn finish(random: &mut Random) -> Finish {
+    match random.below(4) {
+        0 => Finish {
+            low: random.byte() / 2,
+            high: 128 + random.byte() / 2,
+            table: None,
+        },
+        1 => Finish {
+            low: 3,
+            high: 240,
+            table: Some(random.table()),
+        },
+        _ => Finish::default(),
+    }
+}
+
+fn window(shape: Shape, numbers: &[u8; 10]) -> Window {
+    let number = |i: usize, limit: usize| numbers[i] as usize % limit;
+    let axis = |i: usize, size: usize| {
+        let kernel = [1, 2, 3, 3, 5, size][number(i, 6)].clamp(1, 12);
+        let stride = 1 + number(i + 2, 4) / 2;
+        let dilation = 1 + number(i + 2, 9) / 7;
+        let padding = number(i + 4, 3).min(kernel - 1);
+        (kernel, stride, dilation, padding)
+    };
+    let (y, x) = (axis(1, shape.height), axis(2, shape.width));
+    Window {
+        kernel: [y.0, x.0],
+        stride: [y.1, x.1],
+        dilation: [y.2, x.2],
+        padding: [y.3, x.3],
+    }
+}
+
+/// `extra` decides how far windows may reach beyond the end.
+fn window_output(shape: Shape, window: &Window, extra: usize) -> Option<Shape> {
+    let axis = |axis: usize, size: usize| {
+        let reach = (window.kernel[axis] - 1) * window.dilation[axis] + 1;
+        let padded = size + window.padding[axis] + extra % 3;
+        let room = padded.checked_sub(reach)?;
+        Some(room / window.stride[axis] + 1)
+    };
+    Some(Shape {
+        height: axis(0, shape.height)?,
+        width: axis(1, shape.width)?,
+        channels: shape.channels,
+    })
+}
+
+fn network(shape: Shape, draws: &[Draw], limit: usize) -> Network {
+    let mut builder = Builder {
+        maps: Vec::new(),
+        operations: Vec::new(),
+        limit,
+    };
+    let input = builder.map(shape);
+    draws.iter().for_each(|&draw| builder.operation(draw));
+    let output = MapId(builder.maps.len() - 1);
+    let elements = |map: MapId| -> Rc<[u32]> {
+        let count = builder.maps[map.0].shape.elements() as u32;
+        (0..count).collect()
+    };
+    let edge = |map: MapId| vec![builder.maps[map.0].shape.elements()];
+    Network {
+        input: InputEdge {
+            name: "input".into(),
+            batch: Batch::Any,
+            sample: edge(input),
+            kind: InputKind::Codes(CodeType::U8),
+            map: input,
+            elements: elements(input),
+        },
+        output: OutputEdge {
+            sample: edge(output),
+            kind: OutputKind::Codes(CodeType::U8),
+            map: output,
+            elements: elements(output),
+            functions: vec![],
+        },
+        maps: builder.maps,
+        operations: builder.operations,
+        notes: vec![],
+    }
+}
+
+/// Compiles, runs, compares. None if the network's sums are too large for the
+/// configuration.
+fn check(network: &Network, config: &Config, batch: Option<usize>, seed: u64) -> Option<Compiled> {
+    let options = Options { batch, name: None };
+    let compiled = match compile_network(network, "random", config, &options) {
+        Ok(compiled) => compiled,
+        Err(error) if error.to_string().contains("accumulators") => return None,
+        Err(error) => panic!("{error}"),
+    };
+    let mut random = Random(seed);
+    let elements = network.maps[network.input.map.0].shape.elements();
+    let samples = compiled.batch();
+    let input: Vec<u8> = (0..samples * elements).map(|_| random.byte()).collect();
+    let array = Array {
+        shape: vec![samples, elements],
+        values: Values::U8(input.clone()),
+    };
+    let mut machine = Reference::new(*config);
+    let output = compiled
+        .run(&mut machine, &array, |_, _| {})
+        .unwrap_or_else(|error| panic!("{}: {error}\n{}", config.name, compiled.listing()));
+    let expected: Vec<u8> = input
+        .chunks(elements)
+        .flat_map(|sample| network.evaluate(sample))
+        .collect();
+    let Values::U8(actual) = &output.values else {
+        panic!("codes go out as codes");
+    };
+    if let Some(at) = (0..expected.len()).find(|&i| actual[i] != expected[i]) {
+        panic!(
+            "{}: element {at} of {} is {} and should be {}\n{}",
+            config.name,
+            expected.len(),
+            actual[at],
+            expected[at],
+            compiled.listing()
+        );
+    }
+    Some(compiled)
+}
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    let sizes = (1usize..20, 1usize..20, 1usize..70);
+    sizes.prop_map(|(height, width, channels)| Shape {
+        height,
+        width,
+        channels,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn random_networks_compute_what_the_interpreter_computes(
+        shape in shapes(),
+        draws in prop::collection::vec(any::<Draw>(), 1..6),
+        batch in prop::option::of(1usize..4),
+        seed: u64,
+    ) {
+        let network = network(shape, &draws, 30_000);
+        for config in &CONFIGS {
+            check(&network, config, batch, seed);
+        }
+    }
+
+    #[test]
+    fn single_operations_compute_what_the_interpreter_computes(
+        shape in shapes(),
+        draw: Draw,
+        batch in prop::option::of(1usize..4),
+        seed: u64,
+    ) {
+        let network = network(shape, &[draw], 30_000);
+        for config in &CONFIGS {
+            check(&network, config, batch, seed);
+        }
+    }
+}
