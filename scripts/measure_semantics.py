@@ -52,7 +52,7 @@ from trials import (
 
 
 def conv(report: Report) -> None:
-    for rng in report.draws():
+    for rng in report.draws(report.count * 6):
         x, w, bias, attributes = random_conv(rng)
         total = convolve(x, w, attributes) + bias.reshape(1, -1, 1, 1)
         scale = np.asarray(w.scale * x.q.scale, f32)
@@ -72,12 +72,44 @@ def conv(report: Report) -> None:
             fused = "QLinearConv" in answer.kernel
             label = f"Conv, {activation}" if activation else "Conv"
             report.add(label, answer, "R", expected, exact=fused)
+        conv_with_float_bias(report, rng, x, w, attributes, y)
+        model = Model(OPSETS[report.drawn % 3], int_edges=True)
+        names = [model.activation(x), model.weight(w), model.bias(bias, scale)]
+        node = model.node("Conv", names, **attributes)
+        answer = model.run(model.quantised_output(node, y))
+        expected = numerics.requantise(total, multiplier, y)
+        fused = "QLinearConv" in answer.kernel
+        report.add(f"Conv, {y.dtype} edges", answer, "R", expected, exact=fused)
         if x.q.dtype == UINT8:
             # An int8 one with int8 weights beyond -64..63 does not load.
             model = Model()
             names = [model.operand(x), model.weight_operand(w), model.constant_pair(y)]
             answer = model.run_qoperator("QLinearConv", "", names, y, attributes, bias=bias)
-            report.add("QLinearConv", answer, "R", numerics.requantise(total, multiplier, y))
+            report.add("QLinearConv", answer, "R", expected)
+
+
+def conv_with_float_bias(
+    report: Report,
+    rng: np.random.Generator,
+    x: Tensor,
+    w: Weights,
+    attributes: dict,
+    y: Quantisation,
+) -> None:
+    channels = len(w.codes)
+    scale = np.broadcast_to(f32(x.q.scale * w.scale), channels)
+    # Half of them half way between two integers.
+    steps = rng.integers(-20000, 20000, channels) + rng.choice([0.5, rng.uniform()], channels)
+    bias = f32(steps * scale)
+    model = Model(OPSETS[report.drawn % 3])
+    names = [model.activation(x), model.weight(w), model.constant(bias)]
+    node = model.node("Conv", names, **attributes)
+    answer = model.run(model.quantised_output(node, y))
+    integers = np.rint(f32(bias / scale)).astype(np.int64).reshape(1, -1, 1, 1)
+    multiplier = np.broadcast_to(numerics.dot_product_scale(x.q, w.scale, y), channels)
+    total = convolve(x, w, attributes) + integers
+    expected = numerics.requantise(total, multiplier.reshape(1, -1, 1, 1), y)
+    report.add("Conv, float bias", answer, "R", expected)
 
 
 def matmul(report: Report) -> None:
@@ -255,7 +287,7 @@ def average_pool(report: Report) -> None:
 def global_average_pool(report: Report) -> None:
     for rng in report.draws(report.count * 8):
         height, width = (int(v) for v in rng.integers(1, 15, 2))
-        x = random_tensor(rng, (2, int(rng.integers(1, 64)), height, width))
+        x = random_tensor(rng, (16, int(rng.integers(1, 64)), height, width))
         equal = rng.random() < 0.5
         y = x.q if equal else random_quantisation(rng, x.q.dtype, x.q.scale * rng.uniform(0.1, 1.2))
         expected = numerics.global_average_pool(x.codes, x.q, y)
@@ -314,7 +346,8 @@ def requantise(report: Report) -> None:
     """A change of scale with nothing in between, and the pairs that are merged instead."""
     for rng in report.draws(report.count * 4):
         x = random_tensor(rng, (4, 256))
-        y = random_quantisation(rng, x.q.dtype, x.q.scale * rng.uniform(0.3, 2))
+        ratio = 2.0 ** rng.integers(-2, 3) if rng.random() < 0.3 else rng.uniform(0.3, 2)
+        y = random_quantisation(rng, x.q.dtype, x.q.scale * ratio)
         model = Model(int_edges=True)
         answer = model.run(model.quantised_output(model.activation(x), y))
         report.add("change of scale", answer, "table", retabled(x.codes, x.q, y))
