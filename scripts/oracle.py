@@ -132,6 +132,16 @@ def run(path: Path, x: NDArray, batch: int | None) -> NDArray:
 
 
 def open_session(path: Path) -> ort.InferenceSession:
+    try:
+        session, optimised = optimise(path)
+    except Exception as error:
+        raise OracleError(f"ONNX Runtime cannot load {path}: {error}") from error
+    warn_of_float_layers(optimised)
+    return session
+
+
+def optimise(model: Path | bytes) -> tuple[ort.InferenceSession, onnx.GraphProto]:
+    """A session, and the graph whose kernels it runs."""
     options = ort.SessionOptions()
     # On an x86 without VNNI the uint8 x int8 kernels add pairs of products in 16
     # saturating bits; this makes them exact at the price of speed.
@@ -141,12 +151,8 @@ def open_session(path: Path) -> ort.InferenceSession:
     with tempfile.TemporaryDirectory() as directory:
         optimised = Path(directory) / "optimised.onnx"
         options.optimized_model_filepath = str(optimised)
-        try:
-            session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise OracleError(f"ONNX Runtime cannot load {path}: {error}") from error
-        warn_of_float_layers(onnx.load(optimised, load_external_data=False).graph)
-    return session
+        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return session, onnx.load(optimised, load_external_data=False).graph
 
 
 def warn_of_float_layers(graph: onnx.GraphProto) -> None:
