@@ -176,7 +176,8 @@ class Trial:
         folder = FAILURES / f"seed-{verdict.seed}"
         write(folder, self.case, smallest, answer, rerun(self.plan, verdict.seed, target, config))
         nodes = " ".join(node.op_type for node in smallest.model.graph.node)
-        verdict.failures.append(f"{what}\n  cut down in {folder} to {nodes}\n  {cut.message}")
+        message = f"\n  {cut.message}" if cut.message != outcome.message else ""
+        verdict.failures.append(f"{what}\n  cut down in {folder} to {nodes}{message}")
 
     def fails_alike(self, case: Case, outcome: Outcome, target: str, config: str) -> bool:
         try:
@@ -242,7 +243,10 @@ def main() -> None:
     parser.add_argument(
         "--verilator-graphs", type=int, default=0, metavar="M", help="the first M also there (0)"
     )
-    parser.add_argument("--only", choices=sorted(FAMILIES), metavar="FAMILY", help="only around one of: " + ", ".join(sorted(FAMILIES)))
+    families = ", ".join(sorted(FAMILIES))
+    parser.add_argument(
+        "--only", choices=FAMILIES, metavar="FAMILY", help=f"networks around one of: {families}"
+    )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="save models and answers there")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
     given = parser.parse_args()

@@ -32,6 +32,8 @@ class Tensor:
     quantised: bool = True
     # The tensor whose scale and zero point this one shares.
     like: Tensor | None = None
+    # The range that the scale is made for, where it is not that of the values.
+    span: tuple[float, float] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -116,11 +118,18 @@ class FloatGraph:
         *inputs: Tensor | Constant | None,
         quantised: bool = True,
         like: Tensor | None = None,
+        span: tuple[float, float] | None = None,
         domain: str = "",
         **attributes: object,
     ) -> Tensor:
         (output,) = self.nodes_of(
-            operator, *inputs, outputs=1, quantised=quantised, like=like, domain=domain, **attributes
+            *(operator, *inputs),
+            outputs=1,
+            quantised=quantised,
+            like=like,
+            span=span,
+            domain=domain,
+            **attributes,
         )
         return output
 
@@ -131,6 +140,7 @@ class FloatGraph:
         outputs: int,
         quantised: bool = True,
         like: Tensor | None = None,
+        span: tuple[float, float] | None = None,
         domain: str = "",
         **attributes: object,
     ) -> list[Tensor]:
@@ -142,7 +152,7 @@ class FloatGraph:
         for output, values in zip(names, evaluate(node, names, self.opset)):
             if not np.isfinite(values).all() or values.size == 0:
                 raise UnfitError(f"{operator} has no finite result")
-            node.outputs.append(Tensor(output, values, quantised, like))
+            node.outputs.append(Tensor(output, values, quantised, like, span))
         self.nodes.append(node)
         return node.outputs
 

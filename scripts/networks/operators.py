@@ -193,7 +193,9 @@ def rectified(draw: Draw, x: Tensor) -> Tensor:
 
 @family("Gemm", ranks=(1,), weight=5)
 def gemm(draw: Draw, x: Tensor) -> Tensor:
-    inputs, outputs = x.shape[0], draw.integer(1, 32)
+    inputs = x.shape[0]
+    # As wide as the input where that is wider than anything on chip.
+    outputs = draw.integer(1, max(32, inputs // 4))
     transposed = draw.chance(0.6)
     shape = (outputs, inputs) if transposed else (inputs, outputs)
     weight = draw.weight(shape, 0 if transposed else 1, inputs)
@@ -558,7 +560,8 @@ def resize(draw: Draw, x: Tensor) -> Tensor:
 
 @family("Softmax", weight=0.7)
 def softmax(draw: Draw, x: Tensor) -> Tensor:
-    return draw.node("Softmax", x, axis=-1)
+    # Converters take the scale of a Softmax from the range it can have.
+    return draw.node("Softmax", x, axis=-1, span=draw.choice([(0, 1), (0, 255 / 256)]))
 
 
 # --- Blocks ---

@@ -311,6 +311,8 @@ class Writer:
                 x, weight = self.quantisation(operand.x), self.quantisation(operand.weight)
                 scale = np.asarray(x.scale * weight.scale, np.float32)
                 return Quantisation(scale, np.zeros(scale.shape, np.int32))
+            case Tensor() if operand.span:
+                return from_range(*operand.span, self.style.activations)
             case _:
                 return self.style.choose(operand.values, self.style.activations)
 
