@@ -32,7 +32,7 @@ import onnx
 import oracle
 from machines import CONFIGS, Outcome, compare
 from networks.draw import Network, random_network
-from networks.minimise import Case, minimise
+from networks.minimise import Case, last_layer, minimise
 from networks.operators import FAMILIES
 
 FAILURES = Path("build/conformance")
@@ -170,8 +170,10 @@ class Trial:
         cut, answer = self.compare(smallest, target, config)
         where = f"on {target}, {' '.join(configs)}"
         what = f"{self.network.description}; {where}: {outcome.message}"
-        if is_last_bit(cut, answer, smallest):
-            verdict.float_differences.append(f"{what}\n    first in {answer.float_layers[-1]}")
+        sums = last_layer(smallest.model).intersection(answer.float_layers)
+        if sums and is_last_bit(cut, smallest):
+            first = " ".join(f"'{name}' ({answer.float_layers[name]})" for name in sorted(sums))
+            verdict.float_differences.append(f"{what}\n    first in {first}")
             return
         folder = FAILURES / f"seed-{verdict.seed}"
         write(folder, self.case, smallest, answer, rerun(self.plan, verdict.seed, target, config))
@@ -193,10 +195,9 @@ class Trial:
         np.save(folder / "expected.npy", self.answer.output)
 
 
-def is_last_bit(outcome: Outcome, answer: oracle.Answer, case: Case) -> bool:
-    """Whether a cut-down case differs by one code in a sum of floats, or by one unit in
-    the last place of a float result that is not quantised."""
-    if outcome.kind != "different" or not answer.float_layers:
+def is_last_bit(outcome: Outcome, case: Case) -> bool:
+    """Whether outputs differ by one code, or by one unit in the last place of a float."""
+    if outcome.kind != "different":
         return False
     graph = case.model.graph
     last = next(node for node in graph.node if graph.output[0].name in node.output)

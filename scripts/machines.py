@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 CONFIGS = ["tiny", "cu", "asic16"]
 # The first run on Verilator builds the design, which takes minutes.
-TIMEOUT_S = {"reference": 120, "rtl": 3600, "verilator": 3600}
+TIMEOUT_S = {"reference": 600, "rtl": 3600, "verilator": 3600}
 
 
 @dataclass(frozen=True)

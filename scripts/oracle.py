@@ -86,8 +86,8 @@ def answer(arguments: argparse.Namespace) -> None:
     # Looked up first: a model without raw integers is refused before a long run.
     final = final_dequantizer(load_model(arguments.model)) if arguments.raw else None
     result = compute(arguments.model, x, arguments.batch)
-    for layer in result.float_layers:
-        print(f"oracle: {layer} is computed in float32", file=sys.stderr)
+    for name, operator in result.float_layers.items():
+        print(f"oracle: '{name}' is computed in float32 ({operator})", file=sys.stderr)
     save(arguments.output, result.output)
     if final:
         save(arguments.raw, final.integers(result.output))
@@ -118,8 +118,8 @@ def save(path: Path, array: NDArray) -> None:
 @dataclass(frozen=True)
 class Answer:
     output: NDArray
-    # Tensors whose last bit is the processor's choice (`float_layers`).
-    float_layers: list[str]
+    # Tensors whose last bit is the processor's choice, with their operators.
+    float_layers: dict[str, str]
 
 
 def run(path: Path, x: NDArray, batch: int | None) -> NDArray:
@@ -167,7 +167,7 @@ def open_session(path: Path) -> tuple[ort.InferenceSession, onnx.GraphProto]:
         return session, onnx.load(optimised, load_external_data=False).graph
 
 
-def float_layers(graph: onnx.GraphProto) -> list[str]:
+def float_layers(graph: onnx.GraphProto) -> dict[str, str]:
     """The tensors of an optimised graph that are sums of floats.
 
     Such a sum is rounded at every addition, in an order that depends on the CPU, so
@@ -176,12 +176,12 @@ def float_layers(graph: onnx.GraphProto) -> list[str]:
     so can a Relu whose output zero point is not the type's lowest value.
     """
     constants = {initializer.name for initializer in graph.initializer}
-    return [
-        f"'{node.output[0]}' ({node.op_type})"
+    return {
+        node.output[0]: node.op_type
         for node in graph.node
         # Sums of constants are folded already.
         if node.op_type in FLOAT_SUMS and not constants.issuperset(node.input)
-    ]
+    }
 
 
 @dataclass(frozen=True)

@@ -529,7 +529,8 @@ def pad(draw: Draw, x: Tensor) -> Tensor:
 
 @family("Identity", weight=0.4)
 def identity(draw: Draw, x: Tensor) -> Tensor:
-    return draw.node("Identity", x, like=x)
+    """With scales of its own it is a requantisation."""
+    return draw.node("Identity", x, like=None if draw.chance(0.2) else x)
 
 
 @family("Dropout", weight=0.4)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from onnxruntime.quantization.registry import QLinearOpsRegistry
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -17,6 +18,10 @@ from onnxruntime.quantization import (
 )
 
 from .float_graph import FloatGraph
+
+
+# The operators that quantise a float input; others leave the graph float up to them.
+FIRST = {"Conv", "Gemm", "MatMul", "Add", "Mul", "Sigmoid", "LeakyRelu", "Concat", "AveragePool"}
 
 
 class Once(CalibrationDataReader):
@@ -33,7 +38,7 @@ def quantise(graph: FloatGraph, rng: np.random.Generator) -> tuple[onnx.ModelPro
     """The quantised model and a word on the options drawn."""
     # The quantiser advises a pre-processing that changes nothing here.
     logging.getLogger().setLevel(logging.ERROR)
-    qdq = bool(rng.random() < 0.6)
+    qdq = bool(rng.random() < 0.6) or not has_qoperator_form(graph)
     unsigned = not qdq or bool(rng.random() < 0.5)
     per_channel = bool(rng.random() < 0.6)
     with tempfile.TemporaryDirectory() as directory:
@@ -57,3 +62,9 @@ def quantise(graph: FloatGraph, rng: np.random.Generator) -> tuple[onnx.ModelPro
         )
         form = "QDQ" if qdq else "QOperator"
         return onnx.load(path), f"quantize_static {form} {'uint8' if unsigned else 'int8'}"
+
+
+def has_qoperator_form(graph: FloatGraph) -> bool:
+    """Whether no operator would be left in float32: QOperator form has not all of them."""
+    operators = [node.operator for node in graph.nodes]
+    return operators[0] in FIRST and QLinearOpsRegistry.keys() >= set(operators)
