@@ -21,6 +21,7 @@ import multiprocessing
 import os
 import sys
 import tempfile
+import traceback
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -101,7 +102,7 @@ def summarise(verdicts: list[Verdict]) -> Summary:
     print(f"networks with each operator: {words}")
     marked = sum(verdict.has_float_layers for verdict in verdicts)
     different = [verdict for verdict in verdicts if verdict.float_differences]
-    print(f"{len(verdicts)} networks, {marked} of them with layers that ONNX Runtime sums in floats")
+    print(f"{len(verdicts)} networks, {marked} with layers that ONNX Runtime sums in floats")
     print(f"{len(different)} float-kernel differences")
     for verdict in different:
         for difference in verdict.float_differences:
@@ -116,21 +117,25 @@ def summarise(verdicts: list[Verdict]) -> Summary:
 def judge(work: tuple[Plan, int, bool]) -> Verdict:
     plan, seed, verilated = work
     verdict = Verdict(seed)
+    try:
+        compare_network(plan, seed, verilated, verdict)
+    except Exception:
+        # Or the pool would end, and the seed that did it would not be known.
+        verdict.failures.append(f"the comparison itself failed:\n{traceback.format_exc()}")
+    return verdict
+
+
+def compare_network(plan: Plan, seed: int, verilated: bool, verdict: Verdict) -> None:
     network = random_network(seed, plan.only)
     verdict.operators = {node.op_type for node in network.model.graph.node}
     with tempfile.TemporaryDirectory() as name:
-        try:
-            trial = Trial(plan, Path(name), network)
-        except oracle.OracleError as error:
-            verdict.failures.append(f"no answer to compare with: {error}")
-            return verdict
+        trial = Trial(plan, Path(name), network)
         verdict.has_float_layers = bool(trial.answer.float_layers)
         targets = [plan.target] + ["verilator"] * (verilated and plan.target != "verilator")
         for target in targets:
             trial.run(target, verdict)
         if plan.keep:
             trial.save(plan.keep / f"seed-{seed}")
-    return verdict
 
 
 class Trial:
@@ -251,9 +256,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="save models and answers there")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
     given = parser.parse_args()
-    plan = Plan(
-        given.quern, given.config, given.on, given.verilator_graphs, given.only, given.keep
-    )
+    plan = Plan(given.quern, given.config, given.on, given.verilator_graphs, given.only, given.keep)
     summary = run(plan, range(given.seed, given.seed + given.graphs), given.jobs)
     print(f"{summary.passed} passed, {summary.failed} failed")
     sys.exit(summary.failed > 0)

@@ -98,7 +98,9 @@ class Builder:
 
 def same_padding(size: list[int], kernel: tuple[int, ...], stride: int) -> list[int]:
     """Begins, then ends; the odd pixel at the end."""
-    total = [max((-(-s // stride) - 1) * stride + k - s, 0) for s, k in zip(size, kernel)]
+    total = [
+        max((-(-s // stride) - 1) * stride + k - s, 0) for s, k in zip(size, kernel, strict=True)
+    ]
     return [t // 2 for t in total] + [t - t // 2 for t in total]
 
 

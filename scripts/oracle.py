@@ -22,7 +22,6 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-
 # Operators that the optimiser leaves or makes where it finds no integer kernel.
 FLOAT_SUMS = {
     *("Conv", "Gemm", "MatMul", "FusedConv", "FusedGemm", "FusedMatMul"),

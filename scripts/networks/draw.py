@@ -184,9 +184,7 @@ def random_style(rng: np.random.Generator, graph: FloatGraph) -> Style:
     )
 
 
-def random_quantisation(
-    rng: np.random.Generator, values: NDArray, dtype: np.dtype
-) -> Quantisation:
+def random_quantisation(rng: np.random.Generator, values: NDArray, dtype: np.dtype) -> Quantisation:
     """A scale and zero point for most of the values' range: a few saturate."""
     low, high = np.percentile(values, [0.5, 99.5] if rng.random() < 0.8 else [0, 100])
     low, high = min(low, 0.0), max(high, 0.0)

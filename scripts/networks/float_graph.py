@@ -149,7 +149,7 @@ class FloatGraph:
         suffixes = ["_output"] if outputs == 1 else [f"_output_{i}" for i in range(outputs)]
         node = Node(operator, name, list(inputs), [], attributes, domain)
         names = [name + suffix for suffix in suffixes]
-        for output, values in zip(names, evaluate(node, names, self.opset)):
+        for output, values in zip(names, evaluate(node, names, self.opset), strict=True):
             if not np.isfinite(values).all() or values.size == 0:
                 raise UnfitError(f"{operator} has no finite result")
             node.outputs.append(Tensor(output, values, quantised, like, span))

@@ -88,9 +88,7 @@ class Draw:
 
     def bias(self, channels: int, x: Tensor, weight: Weight) -> Bias:
         values = (self.rng.normal(0, 0.5, channels) * np.abs(x.values).mean()).astype(np.float32)
-        return self.graph.constant(
-            values, Bias, x=x, weight=weight, stays_float=self.chance(0.25)
-        )
+        return self.graph.constant(values, Bias, x=x, weight=weight, stays_float=self.chance(0.25))
 
     def branch(self, x: Tensor) -> Tensor:
         """Another tensor of the same shape, to join with `x`."""
@@ -318,7 +316,8 @@ def prelu(draw: Draw, x: Tensor) -> Tensor:
     scalar = draw.chance(0.4)
     shape = (1,) if scalar else (x.shape[0],) + (1,) * (len(x.shape) - 1)
     slope = draw.rng.uniform(-0.1, 0.6, shape).astype(np.float32)
-    return draw.node("PRelu", x, draw.graph.constant(slope))
+    kind = Operand if draw.chance(0.25) else Constant
+    return draw.node("PRelu", x, draw.graph.constant(slope, kind))
 
 
 def plain(name: str, weight: float = 0.7, **attributes: tuple[float, float]) -> None:
@@ -371,7 +370,7 @@ def silu(draw: Draw, x: Tensor) -> Tensor:
 def gelu(draw: Draw, x: Tensor) -> Tensor:
     forms = [gelu_by_erf, gelu_by_tanh]
     if draw.graph.opset >= 20:
-        forms += [gelu_operator] * 2
+        forms += [gelu_operator] * 4
     return draw.choice(forms)(draw, x)
 
 

@@ -34,9 +34,8 @@ CODE_MOVERS = {
     *("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Split", "Slice"),
     *("MaxPool", "Resize", "Identity"),
 }
-# Of com.microsoft, with the inputs (codes, scale, zero point) of x and then (scale,
-# zero point) of the output.
-LOOKUPS = {"Sigmoid", "LeakyRelu", "GlobalAveragePool", "AveragePool", "Softmax"}
+# Have a counterpart in com.microsoft without further attributes.
+UNARY = {"Sigmoid", "LeakyRelu", "AveragePool"}
 
 
 @dataclass(frozen=True)
@@ -185,7 +184,9 @@ class Writer:
         y = self.quantisation_names(output)
         named = f"{node.name}_quant"
 
-        def qlinear(operator: str, inputs: list[str], domain: str = MICROSOFT, **more: object) -> bool:
+        def qlinear(
+            operator: str, inputs: list[str], domain: str = MICROSOFT, **more: object
+        ) -> bool:
             attributes = {**node.attributes, **more}
             self.folded.add(activation)
             self.add(operator, inputs, [self.codes(output)], named, domain=domain, **attributes)
@@ -220,7 +221,7 @@ class Writer:
             case "Softmax":
                 x = coded(node.inputs[0])
                 return qlinear("QLinearSoftmax", [*x, *y], opset=self.graph.opset)
-            case operator if operator in LOOKUPS:
+            case operator if operator in UNARY:
                 return qlinear(f"QLinear{operator}", [*coded(node.inputs[0]), *y])
             case operator if operator in CODE_MOVERS:
                 x, *rest = node.inputs

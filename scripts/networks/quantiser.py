@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnxruntime.quantization.registry import QLinearOpsRegistry
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -16,9 +15,9 @@ from onnxruntime.quantization import (
     QuantType,
     quantize_static,
 )
+from onnxruntime.quantization.registry import QLinearOpsRegistry
 
 from .float_graph import FloatGraph
-
 
 # The operators that quantise a float input; others leave the graph float up to them.
 FIRST = {"Conv", "Gemm", "MatMul", "Add", "Mul", "Sigmoid", "LeakyRelu", "Concat", "AveragePool"}
