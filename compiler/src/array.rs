@@ -13,6 +13,8 @@ pub enum Values {
     F32(Vec<f32>),
     I8(Vec<i8>),
     U8(Vec<u8>),
+    /// Of outputs only: what ArgMax gives.
+    I64(Vec<i64>),
 }
 
 impl Values {
@@ -21,6 +23,7 @@ impl Values {
             Values::F32(values) => values.len(),
             Values::I8(values) => values.len(),
             Values::U8(values) => values.len(),
+            Values::I64(values) => values.len(),
         }
     }
 
@@ -33,6 +36,7 @@ impl Values {
             Values::F32(_) => "float32",
             Values::I8(_) => "int8",
             Values::U8(_) => "uint8",
+            Values::I64(_) => "int64",
         }
     }
 }
@@ -49,6 +53,7 @@ impl Array {
             (Values::F32(ours), Values::F32(theirs)) => ours.extend(theirs),
             (Values::I8(ours), Values::I8(theirs)) => ours.extend(theirs),
             (Values::U8(ours), Values::U8(theirs)) => ours.extend(theirs),
+            (Values::I64(ours), Values::I64(theirs)) => ours.extend(theirs),
             (ours, theirs) => panic!("{} joined with {}", ours.type_name(), theirs.type_name()),
         }
     }

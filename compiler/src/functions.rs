@@ -29,6 +29,11 @@ pub enum Function {
 }
 
 impl Function {
+    /// Whether it commutes with quantisation: it becomes bounds of the code.
+    pub fn is_clamp(self) -> bool {
+        matches!(self, Function::Relu | Function::Clip { .. })
+    }
+
     pub fn apply(self, x: f32) -> f32 {
         match self {
             Function::Relu => x.max(0.0),
@@ -51,6 +56,26 @@ impl Function {
             Function::Erf => erf(x),
         }
     }
+}
+
+/// MLAS `MlasComputeSoftmax` of one row, with the sum in the order of its AVX-512
+/// kernel: sixteen lanes, folded once, then neighbours added.
+pub fn softmax(row: &[f32]) -> Vec<f32> {
+    /// `LowerRangeSumExp`: the smallest argument of the sum.
+    const LOWEST: f32 = -88.376_26;
+    let largest = row.iter().fold(f32::NEG_INFINITY, |max, &x| max.max(x));
+    let power = |&x: &f32| exp((x - largest).max(LOWEST));
+    let powers: Vec<f32> = row.iter().map(power).collect();
+    let mut lanes = [0.0f32; 16];
+    for block in powers.chunks(lanes.len()) {
+        lanes.iter_mut().zip(block).for_each(|(sum, x)| *sum += x);
+    }
+    let mut sums: Vec<f32> = (0..8).map(|lane| lanes[lane] + lanes[lane + 8]).collect();
+    while sums.len() > 1 {
+        sums = sums.chunks_exact(2).map(|pair| pair[0] + pair[1]).collect();
+    }
+    let scale = 1.0 / sums[0];
+    powers.into_iter().map(|x| x * scale).collect()
 }
 
 fn if_negative(x: f32, negative: impl Fn(f32) -> f32) -> f32 {

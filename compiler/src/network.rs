@@ -15,6 +15,7 @@
 
 use crate::functions::Function;
 use crate::graph::Batch;
+use crate::pairs::PairOperator;
 use crate::table::Table;
 use std::rc::Rc;
 
@@ -84,14 +85,17 @@ pub enum Kind {
     MaxPool { input: MapId, window: Window },
     /// The sum of a window, requantised; elements outside the map don't count.
     AveragePool(AveragePool),
-    /// `round_half_even((tables[0][a] + tables[1][b]) * 2^-fraction_bits)`, of maps of
-    /// one shape. The zero points are in the tables.
+    /// `round_half_even((tables[0][a] + tables[1][b]) * 2^-fraction_bits) +
+    /// output_zero_point`, of maps of one shape. The inputs' zero points are in the
+    /// tables, the output's only where it is added before rounding.
     Add {
         inputs: [MapId; 2],
         tables: Rc<[[i32; 256]; 2]>,
         fraction_bits: u32,
+        /// As stored; mostly 0.
+        output_zero_point: u8,
     },
-    /// `requantise((a - zero_points[0]) * (b - zero_points[1]))` with ties to the even code, of maps of one shape.
+    /// `requantise((a - zero_points[0]) * (b - zero_points[1]))`, of maps of one shape.
     Multiply {
         inputs: [MapId; 2],
         /// As stored.
@@ -99,6 +103,9 @@ pub enum Kind {
         scale: f32,
         /// As stored.
         output_zero_point: u8,
+        /// Ties go to the even code instead of the even product: the zero point is added
+        /// before rounding.
+        even_code: bool,
     },
     /// The input's code itself, for what `finish` does to it.
     Elementwise { input: MapId },
@@ -109,12 +116,20 @@ pub enum Kind {
         inputs: Vec<MapId>,
         sources: Rc<[Source]>,
     },
+    /// Softmax over the channels of each pixel, as [`quern_isa::Softmax`] computes it.
+    Softmax {
+        input: MapId,
+        table: Rc<[f32; 256]>,
+        multiplier: f32,
+        /// As stored.
+        output_zero_point: u8,
+    },
     /// The same codes in every run.
     Constant { codes: Rc<[u8]> },
 }
 
 /// Where [`Kind::Rearrange`] takes an element from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
     /// Element `element` of `inputs[input]`.
     Element { input: u16, element: u32 },
@@ -180,6 +195,9 @@ pub struct AveragePool {
     pub input_zero_point: u8,
     /// As stored.
     pub output_zero_point: u8,
+    /// Ties go to the even code instead of the even mean: the zero point is added
+    /// before rounding.
+    pub even_code: bool,
 }
 
 /// Type of an 8-bit tensor.
@@ -240,6 +258,15 @@ pub struct InputEdge {
     pub map: MapId,
     /// The map's element for each of the sample's elements.
     pub elements: Rc<[u32]>,
+    /// What the host does to real numbers before it quantises them.
+    pub preparation: Preparation,
+}
+
+impl InputEdge {
+    /// The stored code of a real number: element `index` of a sample.
+    pub fn code(&self, quantiser: &Quantiser, index: usize, x: f32) -> u8 {
+        quantiser.quantise(self.preparation.apply(index, x))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -247,6 +274,54 @@ pub enum InputKind {
     /// Real numbers, quantised by the host.
     Real(Quantiser),
     Codes(CodeType),
+}
+
+/// Functions of each element of a sample, in f32.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Preparation {
+    /// In order; several lists where channels have constants of their own.
+    pub lists: Vec<Rc<[RealFunction]>>,
+    /// Which list each of the sample's elements has.
+    pub list_of: Vec<u16>,
+}
+
+impl Preparation {
+    pub fn apply(&self, index: usize, x: f32) -> f32 {
+        match self.list_of.get(index) {
+            None => x,
+            Some(&list) => self.lists[list as usize]
+                .iter()
+                .fold(x, |x, function| function.apply(x)),
+        }
+    }
+}
+
+/// A function of one real number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RealFunction {
+    Unary(Function),
+    /// A constant as second operand, or as first.
+    Pair {
+        operator: PairOperator,
+        constant: f32,
+        constant_first: bool,
+    },
+}
+
+impl RealFunction {
+    pub fn apply(self, x: f32) -> f32 {
+        match self {
+            RealFunction::Unary(function) => function.apply(x),
+            RealFunction::Pair {
+                operator,
+                constant,
+                constant_first: false,
+            } => operator.apply(x, constant),
+            RealFunction::Pair {
+                operator, constant, ..
+            } => operator.apply(constant, x),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -276,13 +351,9 @@ pub enum HostFunction {
 }
 
 impl OutputKind {
-    /// Dequantises, then applies functions, as the host does.
-    pub fn real(quantiser: &Quantiser, functions: &[Function]) -> OutputKind {
-        let value = |stored: usize| {
-            functions
-                .iter()
-                .fold(quantiser.dequantise(stored as u8), |x, f| f.apply(x))
-        };
+    /// Dequantises, as the host does.
+    pub fn real(quantiser: &Quantiser) -> OutputKind {
+        let value = |stored: usize| quantiser.dequantise(stored as u8);
         OutputKind::Real(Box::new(std::array::from_fn(value)))
     }
 }
@@ -321,6 +392,19 @@ impl Finish {
             None => self.table = Some(whole),
         }
     }
+
+    /// Appends what another operation would do to the codes.
+    pub fn append(&mut self, next: &Finish) {
+        self.then(&Table::from_fn(|code| next.apply(code)));
+    }
+
+    pub fn apply(&self, code: u8) -> u8 {
+        let code = code.max(self.low).min(self.high);
+        match &self.table {
+            None => code,
+            Some(table) => table.0[code as usize],
+        }
+    }
 }
 
 impl Kind {
@@ -331,10 +415,41 @@ impl Kind {
             | Kind::AveragePool(AveragePool { input, .. })
             | Kind::MaxPool { input, .. }
             | Kind::Elementwise { input }
+            | Kind::Softmax { input, .. }
             | Kind::ChannelTables { input, .. } => vec![*input],
             Kind::Add { inputs, .. } | Kind::Multiply { inputs, .. } => inputs.to_vec(),
             Kind::Rearrange { inputs, .. } => inputs.clone(),
             Kind::Constant { .. } => vec![],
+        }
+    }
+
+    pub fn inputs_mut(&mut self) -> Vec<&mut MapId> {
+        match self {
+            Kind::Convolution(Convolution { input, .. })
+            | Kind::AveragePool(AveragePool { input, .. })
+            | Kind::MaxPool { input, .. }
+            | Kind::Elementwise { input }
+            | Kind::Softmax { input, .. }
+            | Kind::ChannelTables { input, .. } => vec![input],
+            Kind::Add { inputs, .. } | Kind::Multiply { inputs, .. } => inputs.iter_mut().collect(),
+            Kind::Rearrange { inputs, .. } => inputs.iter_mut().collect(),
+            Kind::Constant { .. } => vec![],
+        }
+    }
+
+    /// For reports and listings.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::Convolution(_) => "convolution",
+            Kind::MaxPool { .. } => "max pool",
+            Kind::AveragePool(_) => "average pool",
+            Kind::Add { .. } => "add",
+            Kind::Multiply { .. } => "multiply",
+            Kind::Elementwise { .. } => "elementwise",
+            Kind::ChannelTables { .. } => "channel tables",
+            Kind::Rearrange { .. } => "rearrange",
+            Kind::Softmax { .. } => "softmax",
+            Kind::Constant { .. } => "constant",
         }
     }
 }

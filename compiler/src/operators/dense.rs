@@ -1,55 +1,58 @@
 //! MatMul and Gemm of activations with constant weights, and the Add of a bias.
 
-use super::{Activation, Context, Scaled, State, Value};
-use crate::functions::Function;
+use super::sums::{Products, Sums, SumsKind};
+use super::{Context, Quantised, Scaled, Value};
+use crate::builder::{Builder, CodePart};
 use crate::graph::{Data, Node, Tensor};
-use crate::network::{Dense, Layer, LayerKind, Quantiser, Weights};
+use crate::network::{Shape, Window};
+use crate::view::{Order, View};
 use std::rc::Rc;
 
 /// A bias counts in units of the product of the input's scale and the weights';
 /// the quantiser rounds that product to f32 in one of several orders.
 const BIAS_SCALE_TOLERANCE: f32 = 1e-5;
 
-/// Weights of all layers together. Layers may share a constant, so the file's size
-/// does not bound them.
-const MAX_WEIGHTS: usize = 1 << 30;
-
-/// A dense layer before its output is quantised.
-#[derive(Debug, Clone)]
-pub struct Sums {
-    pub name: String,
-    positions: usize,
-    inputs: usize,
-    outputs: usize,
-    weights: Weights,
-    /// `f32(input scale * weight scale)` per output.
-    scales: Vec<f32>,
-    input_zero_point: u8,
-    bias: Option<Vec<i32>>,
-    /// A bias that the runtime adds in floating point.
-    separate_bias: bool,
-    low: f32,
-    high: f32,
-}
-
 pub fn matmul(context: &mut Context, node: &Node) -> Result<Value, String> {
-    let (activation, quantiser) = input(context, node)?;
+    let input = context.quantised(node, 0)?;
     let weights = weights(context, node)?;
-    let Some((&inputs, positions)) = activation.sample.split_last() else {
-        return Err("its input has no axis but the batch; reshape it to a matrix".to_string());
-    };
-    let sums = Sums::new(node, positions, inputs, &quantiser, &weights, false)?;
-    let mut sample = positions.to_vec();
-    sample.push(sums.outputs);
-    Ok(activation_of(sample, sums))
+    multiply(context, node, &input, &weights)
 }
 
 pub fn gemm(context: &mut Context, node: &Node) -> Result<Value, String> {
-    let (activation, quantiser) = input(context, node)?;
+    let input = context.quantised(node, 0)?;
     let weights = weights(context, node)?;
-    let &[inputs] = activation.sample.as_slice() else {
-        return Err("its first input must be a matrix: batch by channels".to_string());
+    let bias = match node.input(2) {
+        None => None,
+        Some(_) => Some(context.required(node, 2)?.clone()),
     };
+    affine(context, node, &input, &weights, bias.as_ref())
+}
+
+/// The product of an activation and a matrix.
+pub fn multiply(
+    context: &mut Context,
+    node: &Node,
+    input: &Quantised,
+    weights: &Scaled,
+) -> Result<Value, String> {
+    if input.view.dims.is_empty() {
+        return Err("its input has no axis but the batch; reshape it to a matrix".to_string());
+    }
+    let matrix = Matrix::new(&mut context.builder, weights, false)?;
+    product(&mut context.builder, node, input, &matrix, None)
+}
+
+/// The product of a vector and a matrix that may be transposed, and a bias.
+pub fn affine(
+    context: &mut Context,
+    node: &Node,
+    input: &Quantised,
+    weights: &Scaled,
+    bias: Option<&Value>,
+) -> Result<Value, String> {
+    if input.view.dims.len() != 1 {
+        return Err("its first input must be a matrix: batch by channels".to_string());
+    }
     for name in ["alpha", "beta"] {
         let value = node.float(name, 1.0)?;
         if value != 1.0 {
@@ -62,78 +65,42 @@ pub fn gemm(context: &mut Context, node: &Node) -> Result<Value, String> {
         return Err("transA is set: the batch must be the first axis of its input".to_string());
     }
     let transposed = node.int("transB", 0)? != 0;
-    let mut sums = Sums::new(node, &[], inputs, &quantiser, &weights, transposed)?;
-    if node.input(2).is_some() {
-        sums.bias = Some(sums.read_bias(context.required(node, 2)?)?);
-    }
-    Ok(activation_of(vec![sums.outputs], sums))
+    let matrix = Matrix::new(&mut context.builder, weights, transposed)?;
+    product(&mut context.builder, node, input, &matrix, bias)
 }
 
-/// Add of a constant to a dense layer's output.
-pub fn add(context: &mut Context, node: &Node) -> Result<Value, String> {
-    let operands = [context.required(node, 0)?, context.required(node, 1)?];
-    let (activation, sums, bias) = match operands {
-        [Value::Activation(_), Value::Activation(_)] => {
-            return Err("adding two activations is not supported, only a constant bias".into());
-        }
-        [Value::Activation(activation), bias] | [bias, Value::Activation(activation)] => {
-            match &activation.state {
-                State::Sums(sums) => (activation, sums, bias),
-                _ => return Err("it can only add a bias straight after MatMul".to_string()),
-            }
-        }
-        _ => return Err("neither input is computed from the model's input".to_string()),
+/// Add of a constant to a dense layer's or a convolution's output.
+pub fn add_bias(view: &View<()>, sums: &Sums, bias: &Value) -> Result<Value, String> {
+    let SumsKind::Products(products) = &sums.kind else {
+        return Err(sums.follows());
     };
-    if sums.bias.is_some() {
+    if products.bias.is_some() {
         return Err(format!("`{}` has a bias already", sums.name));
     }
-    if (sums.low, sums.high) != (f32::NEG_INFINITY, f32::INFINITY) {
+    if sums.is_clamped() {
         return Err("it adds a bias after clamping; add it before".to_string());
     }
-    if activation.sample.last() != Some(&sums.outputs) {
+    let outputs = sums.shape.channels;
+    let rows = matches!(view.order, Order::Rows) && view.dims.last() == Some(&outputs);
+    if !rows {
         return Err("the bias must follow MatMul before any reshaping".to_string());
     }
-    let mut sums = Sums::clone(sums);
-    sums.bias = Some(sums.read_bias(bias)?);
-    sums.separate_bias = activation.sample.len() > 1;
-    let sample = activation.sample.clone();
-    Ok(activation_of(sample, sums))
+    let products = Products {
+        bias: Some(read_bias(bias, &products.scales, outputs)?),
+        separate_bias: view.dims.len() > 1,
+        ..products.clone()
+    };
+    let sums = Sums {
+        kind: SumsKind::Products(products),
+        ..sums.clone()
+    };
+    Ok(Value::Sums(view.clone(), Rc::new(sums)))
 }
 
-fn activation_of(sample: Vec<usize>, sums: Sums) -> Value {
-    Value::Activation(Activation {
-        sample,
-        state: State::Sums(Rc::new(sums)),
-    })
-}
-
-fn input(context: &Context, node: &Node) -> Result<(Activation, Quantiser), String> {
-    let activation = context.activation(node, 0)?;
-    match &activation.state {
-        State::Real {
-            quantiser,
-            functions,
-        } if functions.is_empty() => Ok((activation.clone(), *quantiser)),
-        _ => Err(
-            "its input is not quantised; put QuantizeLinear and DequantizeLinear before it"
-                .to_string(),
-        ),
-    }
-}
-
-fn weights(context: &mut Context, node: &Node) -> Result<Rc<Scaled>, String> {
+/// Constant weights, behind DequantizeLinear.
+pub fn weights(context: &Context, node: &Node) -> Result<Rc<Scaled>, String> {
     match context.required(node, 1)? {
-        Value::Scaled(scaled) => {
-            let scaled = scaled.clone();
-            context.weights += scaled.tensor.shape.iter().product::<usize>();
-            match context.weights <= MAX_WEIGHTS {
-                true => Ok(scaled),
-                false => Err(format!(
-                    "the layers up to here have {} weights; at most {MAX_WEIGHTS} fit a program",
-                    context.weights
-                )),
-            }
-        }
+        Value::Scaled(scaled) => Ok(scaled.clone()),
         Value::Constant(_) => {
             Err("its weights are not quantised; they need DequantizeLinear".to_string())
         }
@@ -143,34 +110,33 @@ fn weights(context: &mut Context, node: &Node) -> Result<Rc<Scaled>, String> {
     }
 }
 
-impl Sums {
-    fn new(
-        node: &Node,
-        positions: &[usize],
-        inputs: usize,
-        input: &Quantiser,
-        weights: &Scaled,
+/// Weights of a dense layer.
+struct Matrix<'a> {
+    scaled: &'a Scaled,
+    inputs: usize,
+    outputs: usize,
+    data: Rc<[i8]>,
+    input_stride: usize,
+    output_stride: usize,
+}
+
+impl Matrix<'_> {
+    fn new<'a>(
+        builder: &mut Builder,
+        scaled: &'a Scaled,
         transposed: bool,
-    ) -> Result<Sums, String> {
-        let &[first, second] = weights.tensor.shape.as_slice() else {
+    ) -> Result<Matrix<'a>, String> {
+        let &[first, second] = scaled.tensor.shape.as_slice() else {
             return Err(format!(
                 "its weights have shape {:?}; they must be a matrix",
-                weights.tensor.shape
+                scaled.tensor.shape
             ));
         };
-        let (rows, outputs, output_axis) = match transposed {
+        let (inputs, outputs, output_axis) = match transposed {
             false => (first, second, 1),
             true => (second, first, 0),
         };
-        if rows != inputs {
-            return Err(format!(
-                "its input has {inputs} channels, its weights expect {rows}"
-            ));
-        }
-        if rows == 0 || outputs == 0 {
-            return Err("its weights are empty".to_string());
-        }
-        if weights.axis.is_some_and(|axis| axis != output_axis) {
+        if scaled.axis.is_some_and(|axis| axis != output_axis) {
             return Err(
                 "its weights are quantised per input channel; quantise them per output channel"
                     .to_string(),
@@ -178,137 +144,217 @@ impl Sums {
         }
         let (input_stride, output_stride) = match transposed {
             false => (outputs, 1),
-            true => (1, rows),
+            true => (1, inputs),
         };
-        let scales: Vec<f32> = (0..outputs)
-            .map(|output| input.scale * weights.scales[output % weights.scales.len()])
-            .collect();
-        Ok(Sums {
-            name: node.name.clone(),
-            positions: positions.iter().product(),
+        Ok(Matrix {
+            data: signed_weights(builder, scaled, output_stride)?,
+            scaled,
             inputs,
             outputs,
-            weights: Weights {
-                data: signed_weights(weights, output_stride)?,
-                input_stride,
-                output_stride,
-            },
-            scales,
-            input_zero_point: input.zero_point,
-            bias: None,
-            separate_bias: false,
-            low: f32::NEG_INFINITY,
-            high: f32::INFINITY,
+            input_stride,
+            output_stride,
         })
     }
 
-    fn read_bias(&self, value: &Value) -> Result<Vec<i32>, String> {
-        let of_channels = |tensor: &Tensor| {
-            let shape = &tensor.shape;
-            match shape.last() == Some(&self.outputs)
-                && shape.iter().product::<usize>() == self.outputs
-            {
-                true => Ok(()),
-                false => Err(format!(
-                    "its bias has shape {shape:?}; it needs one element for each of {} outputs",
-                    self.outputs
-                )),
-            }
+    /// `[output][input]`, with the inputs in another order.
+    fn ordered(&self, input_at: impl Fn(usize) -> usize) -> Rc<[i8]> {
+        let order = |output: usize| {
+            let input_at = &input_at;
+            (0..self.inputs)
+                .map(move |place| input_at(place) * self.input_stride + output * self.output_stride)
         };
-        match value {
-            Value::Scaled(scaled) => {
-                of_channels(&scaled.tensor)?;
-                let Data::I32(values) = &scaled.tensor.data else {
-                    return Err(format!(
-                        "its bias is {}; it must be int32",
-                        scaled.tensor.data.type_name()
-                    ));
-                };
-                if scaled.zero_points.iter().any(|&zero| zero != 0) {
-                    return Err("its bias has a zero point that is not 0".to_string());
-                }
-                for (channel, &expected) in self.scales.iter().enumerate() {
-                    let actual = scaled.scales[channel % scaled.scales.len()];
-                    if (actual - expected).abs() > expected * BIAS_SCALE_TOLERANCE {
-                        return Err(format!(
-                            "the bias of channel {channel} has scale {actual:e}; it must be input scale times weight scale, {expected:e}"
-                        ));
-                    }
-                }
-                Ok(values.clone())
-            }
-            // The runtime quantises a real bias in the same way when it loads the model.
-            Value::Constant(tensor) => {
-                of_channels(tensor)?;
-                let Data::F32(values) = &tensor.data else {
-                    return Err(format!("its bias is {}", tensor.data.type_name()));
-                };
-                if values.iter().any(|value| !value.is_finite()) {
-                    return Err("its bias has elements that are not finite".to_string());
-                }
-                let codes = values.iter().zip(&self.scales);
-                Ok(codes
-                    .map(|(value, scale)| (value / scale).round_ties_even() as i32)
-                    .collect())
-            }
-            _ => Err("its bias must be a constant".to_string()),
-        }
-    }
-
-    pub fn clamped(&self, function: Function) -> Sums {
-        Sums {
-            low: function.apply(self.low),
-            high: function.apply(self.high),
-            ..self.clone()
-        }
-    }
-
-    pub fn quantise(&self, to: &Quantiser) -> Result<Layer, String> {
-        let scales: Vec<f32> = self.scales.iter().map(|scale| scale / to.scale).collect();
-        if let Some(channel) = scales.iter().position(|s| !s.is_finite() || *s <= 0.0) {
-            return Err(format!(
-                "the scales of `{}` leave the range of float32 in channel {channel}",
-                self.name
-            ));
-        }
-        Ok(Layer {
-            name: self.name.clone(),
-            positions: self.positions,
-            inputs: self.inputs,
-            outputs: self.outputs,
-            low: to.quantise(self.low),
-            high: to.quantise(self.high),
-            table: None,
-            kind: LayerKind::Dense(Dense {
-                weights: self.weights.clone(),
-                bias: self.bias.clone().unwrap_or_else(|| vec![0; self.outputs]),
-                scales,
-                input_zero_point: self.input_zero_point,
-                output_zero_point: to.zero_point,
-            }),
-        })
-    }
-
-    /// Where the runtime leaves its integer kernels.
-    pub fn notes(&self, layer: &Layer) -> Vec<String> {
-        let name = &self.name;
-        let mut notes = Vec::new();
-        if (layer.low, layer.high) != (0, 255) {
-            notes.push(format!(
-                "`{name}`: its clamp is narrower than the range of its output's codes, so ONNX Runtime computes the layer in floating point; codes next to a rounding tie may differ"
-            ));
-        }
-        if self.separate_bias {
-            notes.push(format!(
-                "`{name}`: ONNX Runtime adds the bias of a MatMul of rank 3 and more in floating point; codes next to a rounding tie may differ"
-            ));
-        }
-        notes
+        (0..self.outputs)
+            .flat_map(order)
+            .map(|index| self.data[index])
+            .collect()
     }
 }
 
+/// The last axis of the input times the matrix.
+fn product(
+    builder: &mut Builder,
+    node: &Node,
+    input: &Quantised,
+    matrix: &Matrix,
+    bias: Option<&Value>,
+) -> Result<Value, String> {
+    let (&inputs, positions) = input
+        .view
+        .dims
+        .split_last()
+        .ok_or("its input has no channels")?;
+    if inputs != matrix.inputs {
+        return Err(format!(
+            "its input has {inputs} channels, its weights expect {}",
+            matrix.inputs
+        ));
+    }
+    let scales: Vec<f32> = (0..matrix.outputs)
+        .map(|output| {
+            input.quantiser.scale * matrix.scaled.scales[output % matrix.scaled.scales.len()]
+        })
+        .collect();
+    let placed = place(builder, &node.name, &input.view)?;
+    let bias = bias
+        .map(|bias| read_bias(bias, &scales, matrix.outputs))
+        .transpose()?;
+    let products = Products {
+        input: placed.map,
+        code: input.code,
+        window: placed.window,
+        groups: 1,
+        weights: match &placed.order {
+            None => matrix.ordered(|place| place),
+            Some(order) => matrix.ordered(|place| order[place] as usize),
+        },
+        scales,
+        input_zero_point: input.quantiser.zero_point,
+        bias,
+        separate_bias: false,
+    };
+    let shape = Shape {
+        channels: matrix.outputs,
+        ..placed.output
+    };
+    let mut dims = positions.to_vec();
+    dims.push(matrix.outputs);
+    let sums = Sums::new(&node.name, shape, SumsKind::Products(products));
+    Ok(Value::Sums(View::rows(dims, ()), Rc::new(sums)))
+}
+
+/// How a dense layer reads a map.
+struct Placed {
+    map: crate::network::MapId,
+    window: Window,
+    /// For each element of the map, the layer's input that it is; `None` when in order.
+    order: Option<Vec<u32>>,
+    /// Height and width of the layer's output.
+    output: Shape,
+}
+
+fn place(builder: &mut Builder, name: &str, view: &View<CodePart>) -> Result<Placed, String> {
+    let channels = view.dims.last().copied().unwrap_or(1);
+    let rows = view.len() / channels;
+    if let [CodePart::Map(map)] = view.parts[..] {
+        let shape = builder.shape(map);
+        let whole = shape.elements() == view.len();
+        if whole && shape.channels == channels && matches!(view.order, Order::Rows) {
+            return Ok(Placed {
+                map,
+                window: Window::POINT,
+                order: None,
+                output: shape,
+            });
+        }
+        if whole && rows == 1 {
+            if let Some(order) = permutation(view) {
+                return Ok(Placed {
+                    map,
+                    window: Window {
+                        kernel: [shape.height, shape.width],
+                        ..Window::POINT
+                    },
+                    order: Some(order),
+                    output: Shape {
+                        height: 1,
+                        width: 1,
+                        channels: 1,
+                    },
+                });
+            }
+        }
+    }
+    let shape = Shape {
+        height: 1,
+        width: rows,
+        channels,
+    };
+    Ok(Placed {
+        map: builder.arranged(name, view, &Order::Rows, shape)?,
+        window: Window::POINT,
+        order: None,
+        output: shape,
+    })
+}
+
+/// The index of each of the part's elements, if the view shows each of them once.
+fn permutation(view: &View<CodePart>) -> Option<Vec<u32>> {
+    let mut indices = vec![u32::MAX; view.len()];
+    for (index, place) in view.places().enumerate() {
+        let entry = indices.get_mut(place.element as usize)?;
+        if *entry != u32::MAX {
+            return None;
+        }
+        *entry = index as u32;
+    }
+    Some(indices)
+}
+
+/// A bias in units of `scales`, one element per output.
+pub fn read_bias(value: &Value, scales: &[f32], outputs: usize) -> Result<Vec<i32>, String> {
+    let of_channels = |tensor: &Tensor| {
+        let shape = &tensor.shape;
+        match shape.last() == Some(&outputs) && shape.iter().product::<usize>() == outputs {
+            true => Ok(()),
+            false => Err(format!(
+                "its bias has shape {shape:?}; it needs one element for each of {outputs} outputs"
+            )),
+        }
+    };
+    match value {
+        Value::Scaled(scaled) => {
+            of_channels(&scaled.tensor)?;
+            let Data::I32(values) = &scaled.tensor.data else {
+                return Err(format!(
+                    "its bias is {}; it must be int32",
+                    scaled.tensor.data.type_name()
+                ));
+            };
+            if scaled.zero_points.iter().any(|&zero| zero != 0) {
+                return Err("its bias has a zero point that is not 0".to_string());
+            }
+            for (channel, &expected) in scales.iter().enumerate() {
+                let actual = scaled.scales[channel % scaled.scales.len()];
+                if (actual - expected).abs() > expected * BIAS_SCALE_TOLERANCE {
+                    return Err(format!(
+                        "the bias of channel {channel} has scale {actual:e}; it must be input scale times weight scale, {expected:e}"
+                    ));
+                }
+            }
+            Ok(values.clone())
+        }
+        // The runtime quantises a real bias in the same way when it loads the model.
+        Value::Constant(tensor) => {
+            of_channels(tensor)?;
+            let Data::F32(values) = &tensor.data else {
+                return match &tensor.data {
+                    // In QOperator form it has no scale of its own.
+                    Data::I32(values) => Ok(values.clone()),
+                    data => Err(format!("its bias is {}", data.type_name())),
+                };
+            };
+            if values.iter().any(|value| !value.is_finite()) {
+                return Err("its bias has elements that are not finite".to_string());
+            }
+            let codes = values.iter().zip(scales);
+            Ok(codes
+                .map(|(value, scale)| (value / scale).round_ties_even() as i32)
+                .collect())
+        }
+        _ => Err("its bias must be a constant".to_string()),
+    }
+}
 /// Weights less their zero points, where that fits int8 again.
-fn signed_weights(scaled: &Scaled, output_stride: usize) -> Result<Rc<[i8]>, String> {
+pub fn signed_weights(
+    builder: &mut Builder,
+    scaled: &Scaled,
+    output_stride: usize,
+) -> Result<Rc<[i8]>, String> {
+    let count = scaled.tensor.shape.iter().product::<usize>();
+    if count == 0 {
+        return Err("its weights are empty".to_string());
+    }
+    builder.count_weights(count)?;
     let unshifted = scaled.zero_points.iter().all(|&zero| zero == 0);
     if let (Data::I8(values), true) = (&scaled.tensor.data, unshifted) {
         return Ok(values.clone());

@@ -1,65 +1,25 @@
 //! Functions of one element.
 
-use super::{float_scalar, Activation, Context, State, Value};
+use super::{float_scalar, Context, Value};
 use crate::functions::Function;
 use crate::graph::Node;
-
-pub fn is_unary(operator: &str) -> bool {
-    matches!(
-        operator,
-        "Relu"
-            | "Clip"
-            | "LeakyRelu"
-            | "Sigmoid"
-            | "Tanh"
-            | "HardSigmoid"
-            | "HardSwish"
-            | "Elu"
-            | "Gelu"
-            | "Abs"
-            | "Neg"
-            | "Sqrt"
-            | "Exp"
-            | "Softplus"
-            | "Erf"
-    )
-}
+use std::rc::Rc;
 
 pub fn evaluate(context: &mut Context, node: &Node) -> Result<Value, String> {
     let function = function(context, node)?;
-    let Activation { sample, state } = context.activation(node, 0)?.clone();
-    let state = match state {
-        State::Real {
-            quantiser,
-            mut functions,
-        } => {
-            functions.push(function);
-            State::Real {
-                quantiser,
-                functions,
-            }
+    match context.required(node, 0)?.clone() {
+        Value::Real(real) => {
+            let real = real.then(&mut context.builder, function)?;
+            Ok(Value::Real(real))
         }
-        // Clamping commutes with requantisation: it becomes bounds of the code.
-        State::Sums(sums) if matches!(function, Function::Relu | Function::Clip { .. }) => {
-            State::Sums(sums.clamped(function).into())
+        Value::Sums(view, sums) => {
+            let sums = sums.then(function).ok_or_else(|| sums.follows())?;
+            Ok(Value::Sums(view, Rc::new(sums)))
         }
-        State::Sums(sums) => {
-            return Err(format!(
-                "it follows `{}` in floating point; the accelerator applies functions to 8-bit codes: put QuantizeLinear and DequantizeLinear between them",
-                sums.name
-            ))
-        }
-        State::Codes(_) => {
-            return Err("its input is integers; put DequantizeLinear before it".to_string())
-        }
-        State::Input => {
-            return Err(
-                "it is applied to the model's input before quantisation; put QuantizeLinear and DequantizeLinear before it"
-                    .to_string(),
-            )
-        }
-    };
-    Ok(Value::Activation(Activation { sample, state }))
+        Value::Codes(_) => Err("its input is integers; put DequantizeLinear before it".to_string()),
+        Value::Host(_) => Err("it follows a function that the host computes".to_string()),
+        _ => Err("input 0 must be computed from the model's input, and is a constant".to_string()),
+    }
 }
 
 fn function(context: &Context, node: &Node) -> Result<Function, String> {
@@ -107,7 +67,7 @@ fn bound(context: &Context, node: &Node, index: usize) -> Result<Option<f32>, St
     }
 }
 
-fn finite(node: &Node, name: &str, default: f32) -> Result<f32, String> {
+pub fn finite(node: &Node, name: &str, default: f32) -> Result<f32, String> {
     match node.float(name, default)? {
         value if value.is_finite() => Ok(value),
         value => Err(format!("attribute `{name}` is {value}")),

@@ -5,7 +5,7 @@
 //! next pass wants to see.
 
 use crate::graph::{Attribute, Data, Graph, Node, Tensor};
-use crate::operators::{quantise, shape};
+use crate::operators::{quantise, shapes};
 use std::collections::HashSet;
 use std::rc::Rc;
 
@@ -19,7 +19,13 @@ pub fn fold(graph: &mut Graph) {
     let mut budget = given.saturating_mul(GROWTH).saturating_add(1024);
     let nodes = std::mem::take(&mut graph.nodes);
     for node in nodes {
+        // What the file itself holds costs nothing.
+        let free = node.operator == "Constant";
         match constant(graph, &node) {
+            Some(value) if free => {
+                budget = budget.saturating_add(count(&value).saturating_mul(GROWTH));
+                graph.constants.insert(node.outputs[0].clone(), value);
+            }
             Some(value) if count(&value) <= budget => {
                 budget -= count(&value);
                 graph.constants.insert(node.outputs[0].clone(), value);
@@ -53,7 +59,7 @@ fn constant(graph: &Graph, node: &Node) -> Option<Rc<Tensor>> {
         "Transpose" => transpose(node, &first).map(Rc::new),
         "QuantizeLinear" => quantise::constant(node, &inputs).map(Rc::new),
         "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => {
-            let shape = shape::of_constant(node, &first.shape, &inputs)?;
+            let shape = shapes::of_constant(node, &first.shape, &inputs)?;
             let data = first.data.clone();
             Some(Rc::new(Tensor { shape, data }))
         }

@@ -1,13 +1,13 @@
 //! The passes, in the order in which they run:
 //!
 //! ```text
-//!  bytes ─import─► Graph ─fold─► Graph ─fuse─► Network ─prove─► constants
-//!                                                 └───────tile─► Plan ─emit─► Program
+//!  bytes ─import─► Graph ─fold─► merge─► Graph ─lower─► Network ─place─► join─► Network ─prove─► constants
+//!                                                                  └───────tile─► Plan ─emit─► Program
 //! ```
 
-pub mod emit;
 pub mod fold;
-pub mod fuse;
 pub mod import;
-pub mod prove;
-pub mod tile;
+pub mod join;
+pub mod lower;
+pub mod merge;
+pub mod place;

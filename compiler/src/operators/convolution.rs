@@ -1,0 +1,220 @@
+//! Conv of one or two spatial axes.
+
+use super::dense::{read_bias, signed_weights, weights};
+use super::sums::{Products, Sums, SumsKind};
+use super::{Context, Quantised, Scaled, Value};
+use crate::graph::Node;
+use crate::network::{Shape, Window};
+use crate::view::{Order, View};
+use std::rc::Rc;
+
+pub fn conv(context: &mut Context, node: &Node) -> Result<Value, String> {
+    let input = context.quantised(node, 0)?;
+    let weights = weights(context, node)?;
+    let bias = match node.input(2) {
+        None => None,
+        Some(_) => Some(context.required(node, 2)?.clone()),
+    };
+    convolve(context, node, &input, &weights, bias.as_ref())
+}
+
+/// A convolution of codes with constant weights.
+pub fn convolve(
+    context: &mut Context,
+    node: &Node,
+    input: &Quantised,
+    weights: &Scaled,
+    bias: Option<&Value>,
+) -> Result<Value, String> {
+    let dims = &input.view.dims;
+    let shape = feature_map(dims)?;
+    let (&[outputs, group_inputs], kernel) = weights
+        .tensor
+        .shape
+        .split_first_chunk()
+        .filter(|(_, kernel)| kernel.len() + 1 == dims.len())
+        .ok_or_else(|| {
+            format!(
+                "its weights have shape {:?} for an input of {} spatial axes",
+                weights.tensor.shape,
+                dims.len() - 1
+            )
+        })?;
+    let groups = usize::try_from(node.int("group", 1)?)
+        .ok()
+        .filter(|&groups| groups > 0 && outputs % groups == 0)
+        .ok_or("`group` does not divide its output channels")?;
+    if group_inputs.checked_mul(groups) != Some(shape.channels) {
+        return Err(format!(
+            "its input has {} channels, its weights expect {groups} groups of {group_inputs}",
+            shape.channels
+        ));
+    }
+    if let Some(given) = node.ints("kernel_shape")? {
+        if !given
+            .iter()
+            .eq(kernel.iter().map(|&k| k as i64).collect::<Vec<_>>().iter())
+        {
+            return Err(format!(
+                "its kernel_shape is {given:?}, its weights have {kernel:?}"
+            ));
+        }
+    }
+    let (window, spatial) = window(node, kernel, &dims[1..], Rounding::Down)?;
+    if weights.axis.is_some_and(|axis| axis != 0) {
+        return Err(
+            "its weights are quantised per input channel; quantise them per output channel".into(),
+        );
+    }
+    let taps: usize = kernel.iter().product();
+    let signed = signed_weights(&mut context.builder, weights, group_inputs * taps)?;
+    let scales: Vec<f32> = (0..outputs)
+        .map(|output| input.quantiser.scale * weights.scales[output % weights.scales.len()])
+        .collect();
+    let bias = bias
+        .map(|bias| read_bias(bias, &scales, outputs))
+        .transpose()?;
+    let order = Order::channels_first(shape.channels, shape.height * shape.width);
+    let map = context
+        .builder
+        .arranged(&node.name, &input.view, &order, shape)?;
+    let mut dims = vec![outputs];
+    dims.extend(&spatial);
+    let products = Products {
+        input: map,
+        code: input.code,
+        window,
+        groups,
+        weights: taps_outside(&signed, outputs, group_inputs, taps),
+        scales,
+        input_zero_point: input.quantiser.zero_point,
+        bias,
+        separate_bias: false,
+    };
+    let shape = feature_map(&dims)?;
+    let sums = Sums::new(&node.name, shape, SumsKind::Products(products));
+    Ok(Value::Sums(View::channels_first(dims, ()), Rc::new(sums)))
+}
+
+/// `[output][input][tap]` to `[output][tap][input]`.
+fn taps_outside(weights: &Rc<[i8]>, outputs: usize, inputs: usize, taps: usize) -> Rc<[i8]> {
+    if taps == 1 || inputs == 1 {
+        return weights.clone();
+    }
+    let order = (0..outputs).flat_map(|output| {
+        (0..taps).flat_map(move |tap| {
+            (0..inputs).map(move |input| (output * inputs + input) * taps + tap)
+        })
+    });
+    order.map(|index| weights[index]).collect()
+}
+
+/// The map of a tensor of channels in front of one or two spatial axes.
+pub fn feature_map(dims: &[usize]) -> Result<Shape, String> {
+    match *dims {
+        [channels, height, width] => Ok(Shape {
+            height,
+            width,
+            channels,
+        }),
+        [channels, width] => Ok(Shape {
+            height: 1,
+            width,
+            channels,
+        }),
+        _ => Err(format!(
+            "its input has {} axes after the batch; channels and one or two spatial axes are supported",
+            dims.len()
+        )),
+    }
+}
+
+/// What becomes of a window that does not fit whole.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rounding {
+    Down,
+    Up,
+}
+
+/// The window of a node, and the spatial dimensions of its output.
+pub fn window(
+    node: &Node,
+    kernel: &[usize],
+    spatial: &[usize],
+    rounding: Rounding,
+) -> Result<(Window, Vec<usize>), String> {
+    let rank = spatial.len();
+    let per_axis = |name: &str, count: usize, default: usize, least: i64| match node.ints(name)? {
+        None => Ok(vec![default; count]),
+        Some(values) if values.len() != count => Err(format!(
+            "`{name}` has {} elements for {rank} spatial axes",
+            values.len()
+        )),
+        Some(values) => values
+            .iter()
+            .map(|&value| match value {
+                // Beyond any tensor, and small enough to compute with.
+                value if (least..1 << 24).contains(&value) => Ok(value as usize),
+                value => Err(format!("`{name}` has an element of {value}")),
+            })
+            .collect(),
+    };
+    let stride = per_axis("strides", rank, 1, 1)?;
+    let dilation = per_axis("dilations", rank, 1, 1)?;
+    let pads = per_axis("pads", 2 * rank, 0, 0)?;
+    let auto_pad = node.string("auto_pad", "NOTSET")?;
+    let mut padding = vec![0; rank];
+    let mut output = vec![0; rank];
+    for axis in 0..rank {
+        let (size, stride) = (spatial[axis], stride[axis]);
+        if kernel[axis] == 0 || kernel[axis] >= 1 << 24 {
+            return Err(format!("its kernel has a size of {}", kernel[axis]));
+        }
+        let extent = (kernel[axis] - 1) * dilation[axis] + 1;
+        (padding[axis], output[axis]) = match auto_pad {
+            "NOTSET" | "" => {
+                let (before, after) = (pads[axis], pads[axis + rank]);
+                let padded = size + before + after;
+                let steps = |room: usize| match rounding {
+                    Rounding::Down => room / stride,
+                    // A window has to begin before what is padded behind.
+                    Rounding::Up => (room.div_ceil(stride)).min((size + before - 1) / stride),
+                };
+                let room = padded.checked_sub(extent);
+                (before, room.map_or(0, |room| steps(room) + 1))
+            }
+            "VALID" => {
+                let room = size.checked_sub(extent);
+                (0, room.map_or(0, |room| room / stride + 1))
+            }
+            "SAME_UPPER" | "SAME_LOWER" => {
+                let count = size.div_ceil(stride);
+                let total = ((count - 1) * stride + extent).saturating_sub(size);
+                let before = match auto_pad {
+                    "SAME_UPPER" => total / 2,
+                    _ => total - total / 2,
+                };
+                (before, count)
+            }
+            other => return Err(format!("unknown auto_pad `{other}`")),
+        };
+        if output[axis] == 0 {
+            return Err(format!(
+                "its kernel of {} does not fit an axis of {size}",
+                kernel[axis]
+            ));
+        }
+    }
+    let two = |values: &[usize], missing| match *values {
+        [height, width] => [height, width],
+        [width] => [missing, width],
+        _ => unreachable!("one or two spatial axes"),
+    };
+    let window = Window {
+        kernel: two(kernel, 1),
+        stride: two(&stride, 1),
+        dilation: two(&dilation, 1),
+        padding: two(&padding, 0),
+    };
+    Ok((window, output))
+}

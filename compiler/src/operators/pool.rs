@@ -1,0 +1,265 @@
+//! Pooling over spatial axes: the largest of a window, and means.
+
+use super::convolution::{feature_map, window, Rounding};
+use super::sums::{check_scales, Sums, SumsKind};
+use super::{shapes, Context, Quantised, Real, Value};
+use crate::builder::{Builder, Codes};
+use crate::graph::{normalise_axis, Node};
+use crate::network::{AveragePool, CodeType, Finish, Kind, MapId, Quantiser, Shape, Window};
+use crate::pairs::Target;
+use crate::view::{Order, View};
+use std::rc::Rc;
+
+/// MaxPool and GlobalMaxPool, of real numbers or of codes: the order is the same.
+pub fn max(context: &mut Context, node: &Node) -> Result<Value, String> {
+    if node.int("storage_order", 0)? != 0 {
+        return Err("storage_order is set; only 0 is supported".to_string());
+    }
+    let value = context.required(node, 0)?.clone();
+    let (view, quantiser) = match &value {
+        Value::Codes(codes) => (codes.view.clone(), None),
+        _ => {
+            let Quantised {
+                view, quantiser, ..
+            } = context.quantised(node, 0)?;
+            (view, Some(quantiser))
+        }
+    };
+    let dims = view.dims.clone();
+    let shape = feature_map(&dims)?;
+    let (window, output) = match node.operator.as_str() {
+        "GlobalMaxPool" => whole(shape, dims.len()),
+        _ => window_of(node, &dims)?,
+    };
+    let order = Order::channels_first(shape.channels, shape.height * shape.width);
+    let input = context.builder.arranged(&node.name, &view, &order, shape)?;
+    let mut dims = vec![shape.channels];
+    dims.extend(output);
+    let kind = Kind::MaxPool { input, window };
+    let output = feature_map(&dims)?;
+    let map = context
+        .builder
+        .operation(&node.name, kind, output, Finish::default());
+    let view = View::channels_first(dims, crate::builder::CodePart::Map(map));
+    Ok(match (quantiser, value) {
+        (Some(quantiser), _) => Value::Real(Real::of_codes(&view, quantiser, None)),
+        (None, Value::Codes(Codes { code, .. })) => Value::Codes(Codes { view, code }),
+        _ => return Err("its input has no quantiser".to_string()),
+    })
+}
+
+pub fn average(context: &mut Context, node: &Node) -> Result<Value, String> {
+    let input = context.quantised(node, 0)?;
+    window_mean(context, node, &input)
+}
+
+pub fn global_average(context: &mut Context, node: &Node) -> Result<Value, String> {
+    let input = context.quantised(node, 0)?;
+    global_mean(context, node, &input)
+}
+
+/// Means of windows.
+pub fn window_mean(context: &mut Context, node: &Node, input: &Quantised) -> Result<Value, String> {
+    let dims = &input.view.dims;
+    feature_map(dims)?;
+    let (window, output) = window_of(node, dims)?;
+    let counts = match node.int("count_include_pad", 0)? {
+        0 => Counts::Inside,
+        _ => Counts::Whole,
+    };
+    mean(&mut context.builder, node, input, window, output, counts)
+}
+
+/// The mean of all pixels.
+pub fn global_mean(context: &mut Context, node: &Node, input: &Quantised) -> Result<Value, String> {
+    let dims = &input.view.dims;
+    let (window, output) = whole(feature_map(dims)?, dims.len());
+    mean(
+        &mut context.builder,
+        node,
+        input,
+        window,
+        output,
+        Counts::Global,
+    )
+}
+
+/// ReduceMean over all spatial axes.
+pub fn reduce_mean(context: &mut Context, node: &Node) -> Result<Value, String> {
+    let input = context.quantised(node, 0)?;
+    let dims = input.view.dims.clone();
+    let rank = dims.len() + 1;
+    let given = match node.ints("axes")? {
+        Some(axes) => Some(axes.to_vec()),
+        None => match context.constant(node, 1)? {
+            Some(axes) => Some(shapes::integers(&axes)?),
+            None => None,
+        },
+    };
+    let axes = given.ok_or("it names no axes, and would join the samples; name them")?;
+    let mut reduced = axes
+        .iter()
+        .map(|&axis| normalise_axis(axis, rank))
+        .collect::<Result<Vec<usize>, String>>()?;
+    reduced.sort_unstable();
+    reduced.dedup();
+    let keep = node.int("keepdims", 1)? != 0;
+    let spatial: Vec<usize> = (2..rank).collect();
+    if reduced.is_empty() || reduced[0] == 0 {
+        return Err("it does not name spatial axes only".to_string());
+    }
+    // Channels may stand behind the pixels, too.
+    let channel_axes: Vec<usize> = (1..rank).filter(|axis| !reduced.contains(axis)).collect();
+    let [channel_axis] = channel_axes[..] else {
+        return Err(format!(
+            "it reduces axes {reduced:?} of a tensor of rank {rank}; all axes but the batch and one of channels are supported ({spatial:?})"
+        ));
+    };
+    let channels = dims[channel_axis - 1];
+    let pixels = input.view.len() / channels;
+    let stride: usize = dims[channel_axis..].iter().product();
+    let index = move |index: usize| {
+        let (channel, pixel) = (index / pixels, index % pixels);
+        (pixel / stride * channels + channel) * stride + pixel % stride
+    };
+    let view = match (channel_axis, dims.len()) {
+        (1, 2 | 3) => input.view.clone(),
+        _ => {
+            context.builder.count_places(input.view.len())?;
+            input
+                .view
+                .gathered(vec![channels, pixels], (0..input.view.len()).map(index))
+        }
+    };
+    let shape = feature_map(&view.dims)?;
+    let (window, output) = whole(shape, view.dims.len());
+    let reduced_dims = (1..rank)
+        .filter(|axis| keep || *axis == channel_axis)
+        .map(|axis| if axis == channel_axis { channels } else { 1 })
+        .collect();
+    let input = Quantised { view, ..input };
+    let value = mean(
+        &mut context.builder,
+        node,
+        &input,
+        window,
+        output,
+        Counts::Mean,
+    )?;
+    match value {
+        Value::Sums(view, sums) => Ok(Value::Sums(view.reshaped(reduced_dims), sums)),
+        value => Ok(value),
+    }
+}
+
+fn mean(
+    builder: &mut Builder,
+    node: &Node,
+    input: &Quantised,
+    window: Window,
+    output: Vec<usize>,
+    counts: Counts,
+) -> Result<Value, String> {
+    let shape = feature_map(&input.view.dims)?;
+    let order = Order::channels_first(shape.channels, shape.height * shape.width);
+    let map = builder.arranged(&node.name, &input.view, &order, shape)?;
+    let mut dims = vec![shape.channels];
+    dims.extend(output);
+    let average = Average {
+        input: map,
+        window,
+        quantiser: input.quantiser,
+        code: input.code,
+        counts,
+    };
+    let sums = Sums::new(&node.name, feature_map(&dims)?, SumsKind::Average(average));
+    Ok(Value::Sums(View::channels_first(dims, ()), Rc::new(sums)))
+}
+
+/// The window over all pixels, and the spatial dimensions of its output.
+fn whole(shape: Shape, rank: usize) -> (Window, Vec<usize>) {
+    let window = Window {
+        kernel: [shape.height, shape.width],
+        ..Window::POINT
+    };
+    (window, vec![1; rank - 1])
+}
+
+fn window_of(node: &Node, dims: &[usize]) -> Result<(Window, Vec<usize>), String> {
+    let kernel = node
+        .ints("kernel_shape")?
+        .ok_or("it has no kernel_shape")?
+        .iter()
+        .map(|&n| usize::try_from(n).map_err(|_| format!("its kernel has a size of {n}")))
+        .collect::<Result<Vec<usize>, String>>()?;
+    if kernel.len() + 1 != dims.len() {
+        return Err(format!(
+            "its kernel_shape {kernel:?} does not go with {} spatial axes",
+            dims.len() - 1
+        ));
+    }
+    let rounding = match node.int("ceil_mode", 0)? {
+        0 => Rounding::Down,
+        _ => Rounding::Up,
+    };
+    window(node, &kernel, &dims[1..], rounding)
+}
+
+/// A mean that is not yet quantised.
+#[derive(Debug, Clone)]
+pub struct Average {
+    input: MapId,
+    window: Window,
+    quantiser: Quantiser,
+    /// In the runtime.
+    code: Option<CodeType>,
+    counts: Counts,
+}
+
+/// By what a sum is divided, and how the runtime computes it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Counts {
+    /// QLinearAveragePool: elements inside the map.
+    Inside,
+    /// QLinearAveragePool: the kernel's size.
+    Whole,
+    /// QLinearGlobalAveragePool.
+    Global,
+    /// ReduceMean, in floating point.
+    Mean,
+}
+
+impl Average {
+    /// Whether the runtime has an integer kernel for it.
+    pub fn is_fused(&self, to: &Target, clamped: bool) -> bool {
+        self.counts != Counts::Mean && self.code == Some(to.code) && !clamped
+    }
+
+    pub fn quantise(&self, name: &str, to: &Target, clamped: bool) -> Result<Kind, String> {
+        let fused = self.is_fused(to, clamped);
+        let to = &to.quantiser;
+        let [height, width] = self.window.kernel;
+        let size = height
+            .checked_mul(width)
+            .filter(|&size| size <= 1 << 24)
+            .ok_or("its kernel is larger than any tensor")?;
+        let from = self.quantiser.scale;
+        let scale = |count: usize| match (count, self.counts) {
+            (0, _) => 1.0,
+            (n, Counts::Inside) => (from / to.scale) / n as f32,
+            (_, Counts::Whole) => (from / to.scale) / size as f32,
+            (n, Counts::Global) => from / (to.scale * n as f32),
+            (n, Counts::Mean) => (from / to.scale) / n as f32,
+        };
+        let scales: Vec<f32> = (0..=size).map(scale).collect();
+        check_scales(name, &scales)?;
+        Ok(Kind::AveragePool(AveragePool {
+            input: self.input,
+            window: self.window,
+            scales,
+            input_zero_point: self.quantiser.zero_point,
+            output_zero_point: to.zero_point,
+            even_code: fused && matches!(self.counts, Counts::Inside | Counts::Whole),
+        }))
+    }
+}

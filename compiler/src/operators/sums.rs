@@ -1,0 +1,156 @@
+//! Operations whose results are not yet quantised: what QuantizeLinear makes an
+//! [`Operation`](crate::network::Operation) of.
+
+use super::arithmetic::Pair;
+use super::pool::Average;
+use crate::builder::Builder;
+use crate::functions::Function;
+use crate::network::{CodeType, Convolution, Finish, Kind, MapId, Quantiser, Shape, Window};
+use crate::pairs::Target;
+use std::rc::Rc;
+
+#[derive(Debug, Clone)]
+pub struct Sums {
+    /// Of the node.
+    pub name: String,
+    /// Of the map it will write.
+    pub shape: Shape,
+    pub kind: SumsKind,
+    /// Bounds of the real results, by Relu and Clip.
+    pub low: f32,
+    pub high: f32,
+}
+
+#[derive(Debug, Clone)]
+pub enum SumsKind {
+    Products(Products),
+    Average(Average),
+    Pair(Pair),
+}
+
+/// Sums of activations times weights.
+#[derive(Debug, Clone)]
+pub struct Products {
+    pub input: MapId,
+    /// The input's type in the runtime.
+    pub code: Option<CodeType>,
+    pub window: Window,
+    pub groups: usize,
+    /// As in [`Convolution`].
+    pub weights: Rc<[i8]>,
+    /// `f32(input scale * weight scale)` per output.
+    pub scales: Vec<f32>,
+    /// As stored.
+    pub input_zero_point: u8,
+    pub bias: Option<Vec<i32>>,
+    /// A bias that the runtime adds in floating point.
+    pub separate_bias: bool,
+}
+
+impl Sums {
+    pub fn new(name: &str, shape: Shape, kind: SumsKind) -> Sums {
+        Sums {
+            name: name.to_string(),
+            shape,
+            kind,
+            low: f32::NEG_INFINITY,
+            high: f32::INFINITY,
+        }
+    }
+
+    /// Clamping commutes with requantisation: it becomes bounds of the code. `None`
+    /// for other functions.
+    pub fn then(&self, function: Function) -> Option<Sums> {
+        function.is_clamp().then(|| Sums {
+            low: function.apply(self.low),
+            high: function.apply(self.high),
+            ..self.clone()
+        })
+    }
+
+    /// Why nothing else may be done to it.
+    pub fn follows(&self) -> String {
+        format!(
+            "it follows `{}` in floating point; the accelerator applies functions to 8-bit codes: put QuantizeLinear and DequantizeLinear between them",
+            self.name
+        )
+    }
+
+    pub fn is_clamped(&self) -> bool {
+        (self.low, self.high) != (f32::NEG_INFINITY, f32::INFINITY)
+    }
+
+    /// Appends the operation.
+    pub fn quantise(&self, builder: &mut Builder, target: &Target) -> Result<MapId, String> {
+        let to = &target.quantiser;
+        let finish = Finish {
+            low: to.quantise(self.low),
+            high: to.quantise(self.high),
+            table: None,
+        };
+        let clamped = !target.drops(self.low, self.high);
+        let kind = match &self.kind {
+            SumsKind::Products(products) => {
+                builder.notes.extend(self.note(products, target, clamped));
+                Kind::Convolution(products.quantise(&self.name, to)?)
+            }
+            SumsKind::Average(average) => {
+                if !average.is_fused(target, clamped) {
+                    builder.notes.push(format!(
+                        "`{}`: ONNX Runtime computes this mean in floating point; codes next to a rounding tie may differ",
+                        self.name
+                    ));
+                }
+                average.quantise(&self.name, target, clamped)?
+            }
+            SumsKind::Pair(pair) => pair.quantise(builder, &self.name, target, &finish)?,
+        };
+        Ok(builder.operation(&self.name, kind, self.shape, finish))
+    }
+
+    /// Where the runtime leaves its integer kernels.
+    fn note(&self, products: &Products, target: &Target, clamped: bool) -> Option<String> {
+        let reason = if clamped {
+            "its clamp is narrower than the range of its output's codes"
+        } else if products.code != Some(target.code) {
+            "its input and output are no uint8 tensors with one reader each (quantise activations to uint8)"
+        } else if products.separate_bias {
+            "it is a MatMul of rank 3 or more with a bias"
+        } else {
+            return None;
+        };
+        Some(format!(
+            "`{}`: {reason}, so ONNX Runtime computes the layer in floating point; codes next to a rounding tie may differ",
+            self.name
+        ))
+    }
+}
+
+impl Products {
+    fn quantise(&self, name: &str, to: &Quantiser) -> Result<Convolution, String> {
+        let scales: Vec<f32> = self.scales.iter().map(|scale| scale / to.scale).collect();
+        check_scales(name, &scales)?;
+        Ok(Convolution {
+            input: self.input,
+            window: self.window,
+            groups: self.groups,
+            weights: self.weights.clone(),
+            bias: match &self.bias {
+                Some(bias) => bias.clone(),
+                None => vec![0; scales.len()],
+            },
+            scales,
+            input_zero_point: self.input_zero_point,
+            output_zero_point: to.zero_point,
+        })
+    }
+}
+
+pub fn check_scales(name: &str, scales: &[f32]) -> Result<(), String> {
+    match scales.iter().position(|s| !s.is_finite() || *s <= 0.0) {
+        None => Ok(()),
+        Some(channel) => Err(format!(
+            "the scales of `{name}` leave the range of float32 in channel {channel}"
+        )),
+    }
+}
