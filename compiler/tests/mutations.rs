@@ -123,10 +123,29 @@ fn mutate_bytes(bytes: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut Random) {
 
 fn mutate_graph(graph: &mut GraphProto, random: &mut Random) {
     const NUMBERS: [i64; 12] = [
-        -1, 0, 1, 2, 3, 7, 255, 1 << 16, 1 << 31, 1 << 40, i64::MAX, i64::MIN,
+        -1,
+        0,
+        1,
+        2,
+        3,
+        7,
+        255,
+        1 << 16,
+        1 << 31,
+        1 << 40,
+        i64::MAX,
+        i64::MIN,
     ];
     const REALS: [f32; 9] = [
-        0.0, -1.0, 1e-45, 1e-30, 0.5, 3e38, f32::INFINITY, f32::NAN, 1.0,
+        0.0,
+        -1.0,
+        1e-45,
+        1e-30,
+        0.5,
+        3e38,
+        f32::INFINITY,
+        f32::NAN,
+        1.0,
     ];
     let number = NUMBERS[random.below(NUMBERS.len())];
     let (nodes, tensors) = (graph.node.len(), graph.initializer.len());

@@ -1,7 +1,9 @@
 //! Writes programs: instructions with the waits they need, their data, and the
 //! references to host memory between them.
 
-use crate::{Config, Hazards, Instruction, Program, Region, Segment, Space, Waits, ISA_VERSION};
+use crate::{
+    Config, Hazards, Instruction, Program, Region, Segment, Softmax, Space, Waits, ISA_VERSION,
+};
 
 /// A program under construction. It opens with `begin`.
 #[derive(Debug, Clone)]
@@ -115,6 +117,11 @@ impl Assembler {
             Some(Segment::Send(last)) => last.extend(bytes),
             _ => self.segments.push(Segment::Send(bytes)),
         }
+    }
+
+    /// Work of the host on its memory.
+    pub fn host(&mut self, step: Softmax) {
+        self.segments.push(Segment::Host(step));
     }
 
     /// Instructions so far, `begin` among them.

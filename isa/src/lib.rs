@@ -12,18 +12,20 @@ mod assembler;
 mod config;
 pub mod cycles;
 mod hazards;
+mod host;
 mod instruction;
 mod machine;
 pub mod numerics;
 mod parameters;
 mod program;
 mod reference;
-mod stream;
+mod script;
 pub mod trace;
 
 pub use assembler::Assembler;
 pub use config::{Config, ASIC16, CONFIGS, CU, TINY};
 pub use hazards::{Hazards, Unit, Waits};
+pub use host::Softmax;
 pub use instruction::{
     opcode, Activate, Combine, DecodeError, Instruction, Matrix, Pattern, Source, Space, Target,
     Vector, INSTRUCTION_BYTES, ISA_VERSION,
@@ -34,6 +36,7 @@ pub use machine::{
 pub use parameters::{ChannelParameters, MANTISSA_BITS};
 pub use program::{Program, ProgramError, Region, Segment};
 pub use reference::Reference;
+pub use script::Script;
 
 /// Entries of the activation unit's table: one for each byte.
 pub const TABLE_ENTRIES: usize = 256;

@@ -169,6 +169,8 @@ pub enum MachineError {
     Geometry { index: usize, reason: &'static str },
     #[error("instruction {index} does not wait for the {unit}, which may still be at work on what it needs")]
     Hazard { index: usize, unit: Unit },
+    #[error("instruction {index} or its data come from host memory that an earlier receive has not filled")]
+    Starved { index: usize },
     #[error("the stream ends inside instruction {index} or its data")]
     Truncated { index: usize },
     #[error("segment {segment}: the program {problem}")]

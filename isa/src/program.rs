@@ -18,11 +18,11 @@
 //! | 16 | input region: offset, words per sample, samples, zero |
 //! | 16 | output region, likewise |
 //! | 4 | number of segments |
-//! | 12 × n | segments: kind (0 send, 1 send from host, 2 receive), host offset, bytes |
-//! | … | the literal bytes of all `send` segments, one after another |
+//! | 12 × n | segments: kind (0 send, 1 send from host, 2 receive, 3 host), host offset, bytes |
+//! | … | the bytes of all `send` and `host` segments, one after another |
 //! | 4 | CRC-32 (ISO-HDLC) of everything before it |
 
-use crate::{Config, CONFIGS, ISA_VERSION};
+use crate::{Config, Softmax, CONFIGS, ISA_VERSION};
 use thiserror::Error;
 
 const MAGIC: [u8; 4] = *b"QRN1";
@@ -32,7 +32,7 @@ const CRC_BYTES: usize = 4;
 const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
 
 /// One step of the stream script. Lengths are whole beats.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Segment {
     /// Bytes for the core: instructions, weights, parameters, tables.
     Send(Vec<u8>),
@@ -40,6 +40,27 @@ pub enum Segment {
     SendHost { offset: u32, bytes: u32 },
     /// Bytes from the core into host memory.
     Receive { offset: u32, bytes: u32 },
+    /// Work of the host on its memory. All earlier `Receive`s have ended.
+    Host(Softmax),
+}
+
+impl Segment {
+    /// Bytes the core takes.
+    pub fn send_bytes(&self) -> usize {
+        match self {
+            Segment::Send(data) => data.len(),
+            Segment::SendHost { bytes, .. } => *bytes as usize,
+            Segment::Receive { .. } | Segment::Host(_) => 0,
+        }
+    }
+
+    /// Bytes the core sends.
+    pub fn receive_bytes(&self) -> usize {
+        match self {
+            Segment::Receive { bytes, .. } => *bytes as usize,
+            _ => 0,
+        }
+    }
 }
 
 /// A tensor in host memory: for each sample `words_per_sample` activation words
@@ -57,7 +78,7 @@ impl Region {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Program {
     pub config: Config,
     /// Size of the host memory the program works on.
@@ -88,6 +109,8 @@ pub enum ProgramError {
     Config(u16),
     #[error("segment {0} has an unknown kind")]
     SegmentKind(usize),
+    #[error("segment {0} is work of the host that this build does not know")]
+    HostStep(usize),
     #[error("segment {0} reaches beyond the host memory")]
     SegmentRange(usize),
     #[error("segment {0} is not a whole number of stream beats")]
@@ -125,14 +148,17 @@ impl Program {
                 Segment::Send(bytes) => (0, 0, bytes.len() as u32),
                 Segment::SendHost { offset, bytes } => (1, *offset, *bytes),
                 Segment::Receive { offset, bytes } => (2, *offset, *bytes),
+                Segment::Host(_) => (3, 0, Softmax::BYTES as u32),
             };
             for field in [kind, offset, bytes] {
                 out.extend(field.to_le_bytes());
             }
         }
         for segment in &self.segments {
-            if let Segment::Send(bytes) = segment {
-                out.extend(bytes);
+            match segment {
+                Segment::Send(bytes) => out.extend(bytes),
+                Segment::Host(step) => out.extend(step.to_bytes()),
+                Segment::SendHost { .. } | Segment::Receive { .. } => {}
             }
         }
         out.extend(CRC.checksum(&out).to_le_bytes());
@@ -166,7 +192,7 @@ impl Program {
             })
         };
         let literal: usize = rows()
-            .filter(|(_, kind, ..)| *kind == 0)
+            .filter(|(_, kind, ..)| matches!(kind, 0 | 3))
             .fold(0, |sum, (.., bytes)| sum.saturating_add(bytes as usize));
         let end = table_end.saturating_add(literal);
         need(end.saturating_add(CRC_BYTES))?;
@@ -194,10 +220,12 @@ impl Program {
         let mut literals = &bytes[table_end..end];
         let segments = rows()
             .map(|(i, kind, offset, length)| {
-                if length as usize % config.stream_bytes != 0 {
+                if kind != 3 && length as usize % config.stream_bytes != 0 {
                     return Err(ProgramError::SegmentBeats(i));
                 }
-                if kind != 0 && offset.checked_add(length).is_none_or(|e| e > host_bytes) {
+                if matches!(kind, 1 | 2)
+                    && offset.checked_add(length).is_none_or(|e| e > host_bytes)
+                {
                     return Err(ProgramError::SegmentRange(i));
                 }
                 Ok(match kind {
@@ -214,6 +242,15 @@ impl Program {
                         offset,
                         bytes: length,
                     },
+                    3 => {
+                        let (head, tail) = literals.split_at(length as usize);
+                        literals = tail;
+                        let step = Softmax::from_bytes(head).ok_or(ProgramError::HostStep(i))?;
+                        match step.fits(host_bytes as usize) {
+                            true => Segment::Host(step),
+                            false => return Err(ProgramError::SegmentRange(i)),
+                        }
+                    }
                     _ => return Err(ProgramError::SegmentKind(i)),
                 })
             })

@@ -1,12 +1,11 @@
 //! The reference machine: the executable meaning of the instruction set.
 
 use crate::numerics::{requantise_with, wrap};
-use crate::stream::Stream;
 use crate::trace::{Event, Tracer};
 use crate::{
     cycles, Activate, ChannelParameters, Combine, Config, Counters, Hazards, Instruction, Machine,
-    MachineError, Matrix, Memories, Pattern, Program, Run, Source, Space, Target, Unit, Vector,
-    Waits, INSTRUCTION_BYTES, ISA_VERSION,
+    MachineError, Matrix, Memories, Pattern, Program, Run, Script, Source, Space, Target, Unit,
+    Vector, Waits, INSTRUCTION_BYTES, ISA_VERSION,
 };
 use std::ops::Range;
 
@@ -41,17 +40,18 @@ impl Reference {
         let mut execution = Execution {
             config: self.config,
             memories: &mut self.memories,
-            stream: Stream::new(program, host)?,
+            script: Script::new(program, host)?,
             tracer,
             counters: Counters::default(),
             hazards: Hazards::new(&self.config),
             pattern: None,
             target: None,
             index: 0,
+            consumed: 0,
             buffer: Vec::new(),
         };
         while execution.step()? {}
-        execution.stream.finish()?;
+        execution.script.finish()?;
         Ok(Run {
             counters: execution.counters,
         })
@@ -76,7 +76,7 @@ impl Machine for Reference {
 struct Execution<'a> {
     config: Config,
     memories: &'a mut Memories,
-    stream: Stream<'a>,
+    script: Script<'a>,
     tracer: &'a mut dyn Tracer,
     counters: Counters,
     hazards: Hazards,
@@ -84,13 +84,15 @@ struct Execution<'a> {
     target: Option<Target>,
     /// Number of the instruction being executed.
     index: usize,
+    /// Bytes of the input stream read so far.
+    consumed: usize,
     buffer: Vec<u8>,
 }
 
 impl Execution<'_> {
     /// Executes one instruction; false after `Halt`.
     fn step(&mut self) -> Result<bool, MachineError> {
-        let offset = self.stream.consumed;
+        let offset = self.consumed;
         let (instruction, waits) = self.fetch(offset)?;
         self.tracer.event(Event::Instruction {
             index: self.index,
@@ -169,23 +171,25 @@ impl Execution<'_> {
 
     fn load(&mut self, space: Space, address: usize, count: usize) -> Result<(), MachineError> {
         let words = self.config.words(space);
-        let (name, memory) = match space {
-            Space::Activations => ("activations", &mut self.memories.activations),
-            Space::Weights => ("weights", &mut self.memories.weights),
-            Space::Parameters => ("parameters", &mut self.memories.parameters),
-            Space::Table => ("table", &mut self.memories.table),
-            Space::Lookup => ("lookup", &mut self.memories.lookup),
+        let name = match space {
+            Space::Activations => "activations",
+            Space::Weights => "weights",
+            Space::Parameters => "parameters",
+            Space::Table => "table",
+            Space::Lookup => "lookup",
         };
         in_range(self.index, name, address + count - 1, words)?;
         let bytes = self.config.word_bytes(space);
         let beats = self.config.word_beats(space);
         let padded = beats * self.config.stream_bytes;
-        read(
-            &mut self.stream,
-            &mut self.buffer,
-            self.index,
-            count * padded,
-        )?;
+        self.read(count * beats)?;
+        let memory = match space {
+            Space::Activations => &mut self.memories.activations,
+            Space::Weights => &mut self.memories.weights,
+            Space::Parameters => &mut self.memories.parameters,
+            Space::Table => &mut self.memories.table,
+            Space::Lookup => &mut self.memories.lookup,
+        };
         for (i, word) in self.buffer.chunks_exact(padded).enumerate() {
             let place = (address + i) * bytes;
             memory[place..place + bytes].copy_from_slice(&word[..bytes]);
@@ -444,7 +448,7 @@ impl Execution<'_> {
                     .for_each(|value| beat(&value.to_le_bytes(), &mut out));
             }
         }
-        self.stream.write(&out)
+        self.script.deliver(&out)
     }
 
     fn in_range(
@@ -473,19 +477,27 @@ impl Execution<'_> {
     /// Reads beats into the buffer.
     fn read(&mut self, beats: usize) -> Result<(), MachineError> {
         let bytes = beats * self.config.stream_bytes;
-        read(&mut self.stream, &mut self.buffer, self.index, bytes)
+        self.buffer.clear();
+        while self.buffer.len() < bytes {
+            let pending = self.script.pending();
+            if pending.is_empty() {
+                return Err(self.starved());
+            }
+            let taken = pending.len().min(bytes - self.buffer.len());
+            self.buffer.extend(&pending[..taken]);
+            self.script.sent(taken);
+        }
+        self.consumed += bytes;
+        Ok(())
     }
-}
 
-fn read(
-    stream: &mut Stream,
-    buffer: &mut Vec<u8>,
-    index: usize,
-    bytes: usize,
-) -> Result<(), MachineError> {
-    stream
-        .read(bytes, buffer)?
-        .map_err(|_| MachineError::Truncated { index })
+    fn starved(&self) -> MachineError {
+        let index = self.index;
+        match self.script.waits_for_receive() {
+            true => MachineError::Starved { index },
+            false => MachineError::Truncated { index },
+        }
+    }
 }
 
 fn in_range(

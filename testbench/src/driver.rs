@@ -12,7 +12,7 @@
 //! was received. With [`Pacing::ALWAYS_READY`] the driver never keeps the core
 //! waiting, so its stall counters stay zero and its cycles are the cycle model's.
 
-use quern_isa::{Config, Counters, Machine, MachineError, Memories, Program, Run, Segment};
+use quern_isa::{Config, Counters, Machine, MachineError, Memories, Program, Run, Script};
 
 /// Bytes of the widest stream port of any configuration.
 pub const MAX_BEAT_BYTES: usize = 16;
@@ -184,8 +184,12 @@ pub fn run(
             machine: config.name,
         });
     }
-    let mut script = Script::new(program, host)?;
-    let result = script.walk(ports, pacing, progress);
+    let mut walk = Walk {
+        config,
+        script: Script::new(program, host)?,
+        scratch: Vec::new(),
+    };
+    let result = walk.run(ports, pacing, progress);
     if result.is_err() {
         ports.reset()?;
     }
@@ -225,95 +229,18 @@ impl<P: StreamPorts> Machine for Driven<P> {
     }
 }
 
-/// A program's segments and how far both directions have come.
-struct Script<'a> {
-    config: Config,
-    segments: &'a [Segment],
-    host: &'a mut [u8],
-    send: Cursor,
-    receive: Cursor,
-    scratch: Vec<u8>,
-}
-
-/// A segment and the bytes of it that are done. Never rests on a segment that has
-/// nothing to do in its direction.
-#[derive(Clone, Copy, Default)]
-struct Cursor {
-    segment: usize,
-    done: usize,
-}
-
-impl Cursor {
-    fn advance(&mut self, bytes: usize, segments: &[Segment], length: fn(&Segment) -> usize) {
-        self.done += bytes;
-        while segments
-            .get(self.segment)
-            .is_some_and(|segment| self.done >= length(segment))
-        {
-            self.segment += 1;
-            self.done = 0;
-        }
-    }
-}
-
-fn send_bytes(segment: &Segment) -> usize {
-    match segment {
-        Segment::Send(data) => data.len(),
-        Segment::SendHost { bytes, .. } => *bytes as usize,
-        Segment::Receive { .. } => 0,
-    }
-}
-
-fn receive_bytes(segment: &Segment) -> usize {
-    match segment {
-        Segment::Receive { bytes, .. } => *bytes as usize,
-        _ => 0,
-    }
-}
-
 /// Cycles between two calls of the progress hook.
 const PROGRESS_CYCLES: u64 = 4096;
 
-impl<'a> Script<'a> {
-    fn new(program: &'a Program, host: &'a mut [u8]) -> Result<Self, MachineError> {
-        let expected = program.host_bytes as usize;
-        if host.len() != expected {
-            return Err(MachineError::HostMemory {
-                actual: host.len(),
-                expected,
-            });
-        }
-        for (segment, described) in program.segments.iter().enumerate() {
-            let problem = match described {
-                Segment::SendHost { offset, bytes } | Segment::Receive { offset, bytes }
-                    if *offset as usize + *bytes as usize > expected =>
-                {
-                    "reaches beyond the host memory"
-                }
-                _ if (send_bytes(described) + receive_bytes(described))
-                    % program.config.stream_bytes
-                    != 0 =>
-                {
-                    "is not a whole number of stream beats"
-                }
-                _ => continue,
-            };
-            return Err(MachineError::Stream { segment, problem });
-        }
-        let mut script = Script {
-            config: program.config,
-            segments: &program.segments,
-            host,
-            send: Cursor::default(),
-            receive: Cursor::default(),
-            scratch: Vec::new(),
-        };
-        script.sent(0);
-        script.received(0);
-        Ok(script)
-    }
+/// A script and what its core is given to do.
+struct Walk<'a> {
+    config: Config,
+    script: Script<'a>,
+    scratch: Vec<u8>,
+}
 
-    fn walk(
+impl Walk<'_> {
+    fn run(
         &mut self,
         ports: &mut dyn StreamPorts,
         mut pacing: Pacing,
@@ -334,7 +261,7 @@ impl<'a> Script<'a> {
                 return Err(MachineError::core(burst.error));
             }
             // The first beat of a program takes the core out of idle, at once.
-            if burst.idle && self.started() {
+            if burst.idle && self.script.started() {
                 break;
             }
             if quiet >= HANG_CYCLES {
@@ -348,7 +275,7 @@ impl<'a> Script<'a> {
         if let Some(progress) = progress {
             progress(cycles);
         }
-        self.finish()?;
+        self.script.finish()?;
         Ok(Run {
             counters: ports.counters(),
         })
@@ -356,10 +283,10 @@ impl<'a> Script<'a> {
 
     fn burst(&mut self, ports: &mut dyn StreamPorts) -> Result<Burst, MachineError> {
         let mut output = std::mem::take(&mut self.scratch);
-        output.resize(self.room().max(self.config.stream_bytes), 0);
-        let burst = ports.burst(self.pending(), &mut output, PROGRESS_CYCLES)?;
-        self.sent(burst.accepted);
-        self.deliver(&output[..burst.delivered])?;
+        output.resize(self.script.room().max(self.config.stream_bytes), 0);
+        let burst = ports.burst(self.script.pending(), &mut output, PROGRESS_CYCLES)?;
+        self.script.sent(burst.accepted);
+        self.script.deliver(&output[..burst.delivered])?;
         self.scratch = output;
         Ok(burst)
     }
@@ -371,13 +298,13 @@ impl<'a> Script<'a> {
     ) -> Result<Burst, MachineError> {
         let bytes = self.config.stream_bytes;
         let (input_valid, output_ready) = pacing.draw();
-        let input = self.pending().get(..bytes).filter(|_| input_valid);
-        let cycle = ports.cycle(input, output_ready)?;
+        let input = self.script.pending().get(..bytes);
+        let cycle = ports.cycle(input.filter(|_| input_valid), output_ready)?;
         if cycle.accepted {
-            self.sent(bytes);
+            self.script.sent(bytes);
         }
         if let Some(beat) = cycle.output {
-            self.deliver(&beat[..bytes])?;
+            self.script.deliver(&beat[..bytes])?;
         }
         Ok(Burst {
             cycles: 1,
@@ -388,83 +315,14 @@ impl<'a> Script<'a> {
         })
     }
 
-    /// What can be sent now: the rest of the current segment, or nothing while it
-    /// waits for a receive.
-    fn pending(&self) -> &[u8] {
-        let data: &[u8] = match self.segments.get(self.send.segment) {
-            Some(Segment::Send(data)) => data,
-            Some(Segment::SendHost { offset, bytes }) if !self.waits_for_receive() => {
-                &self.host[*offset as usize..][..*bytes as usize]
-            }
-            _ => return &[],
-        };
-        &data[self.send.done..]
-    }
-
-    fn waits_for_receive(&self) -> bool {
-        matches!(
-            self.segments.get(self.send.segment),
-            Some(Segment::SendHost { .. })
-        ) && self.receive.segment < self.send.segment
-    }
-
-    /// Bytes the current receive still takes.
-    fn room(&self) -> usize {
-        let segment = self.segments.get(self.receive.segment);
-        segment.map_or(0, |segment| receive_bytes(segment) - self.receive.done)
-    }
-
-    fn sent(&mut self, bytes: usize) {
-        self.send.advance(bytes, self.segments, send_bytes);
-    }
-
-    fn received(&mut self, bytes: usize) {
-        self.receive.advance(bytes, self.segments, receive_bytes);
-    }
-
-    fn deliver(&mut self, bytes: &[u8]) -> Result<(), MachineError> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let Some(Segment::Receive { offset, .. }) = self.segments.get(self.receive.segment) else {
-            return Err(MachineError::Stream {
-                segment: self.segments.len(),
-                problem: "stores more than it receives",
-            });
-        };
-        let place = *offset as usize + self.receive.done;
-        self.host[place..place + bytes.len()].copy_from_slice(bytes);
-        self.received(bytes.len());
-        Ok(())
-    }
-
-    fn started(&self) -> bool {
-        self.send.done > 0
-            || self.segments[..self.send.segment]
-                .iter()
-                .any(|s| send_bytes(s) > 0)
-    }
-
-    /// The core is idle again: nothing may be left in either direction.
-    fn finish(&self) -> Result<(), MachineError> {
-        let problem = |segment, problem| Err(MachineError::Stream { segment, problem });
-        if self.send.segment < self.segments.len() {
-            return problem(self.send.segment, "goes on after its halt");
-        }
-        if self.receive.segment < self.segments.len() {
-            return problem(self.receive.segment, "receives more than it stores");
-        }
-        Ok(())
-    }
-
     fn hang(&self, cycles: u64) -> MachineError {
         MachineError::Hang {
             cycles,
-            waiting_for: if self.waits_for_receive() {
+            waiting_for: if self.script.waits_for_receive() {
                 "bytes from host memory wait for an earlier receive"
-            } else if self.send.segment < self.segments.len() {
+            } else if !self.script.all_sent() {
                 "the core does not take its input"
-            } else if self.receive.segment < self.segments.len() {
+            } else if !self.script.all_received() {
                 "the core sends nothing more; a receive is pending"
             } else {
                 "everything is sent and received, but the core does not halt"
