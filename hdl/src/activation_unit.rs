@@ -370,6 +370,10 @@ impl<
         if self.reset.val() {
             self.fetching.d.next = false;
             self.request.d.next = false;
+            self.read_1.d.next = false;
+            self.read_2.d.next = false;
+            self.read_3.d.next = false;
+            self.ready.d.next = false;
             self.write.d.next = false;
         }
     }

@@ -146,6 +146,11 @@ impl Timing {
         start
     }
 
+    /// The data of a load are in.
+    pub fn loaded(&mut self) {
+        self.loading_activations = false;
+    }
+
     /// A matrix instruction has started.
     pub fn matrix(&mut self, start: u64, passes: usize, positions: usize) {
         self.requests.retain(|&request| request > start);

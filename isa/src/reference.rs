@@ -182,6 +182,7 @@ impl Execution<'_> {
         let beats = self.config.word_beats(space);
         let padded = beats * self.config.stream_bytes;
         self.read(count * beats)?;
+        self.timing.loaded();
         let memory = match space {
             Space::Activations => &mut self.memories.activations,
             Space::Weights => &mut self.memories.weights,
