@@ -40,7 +40,9 @@ impl InputEdge {
         for (index, &element) in self.elements.iter().enumerate() {
             let at = sample * count + index;
             map[element as usize] = match (&input.values, self.kind) {
-                (Values::F32(values), InputKind::Real(quantiser)) => quantiser.quantise(values[at]),
+                (Values::F32(values), InputKind::Real(quantiser)) => {
+                    self.code(&quantiser, index, values[at])
+                }
                 (Values::I8(values), InputKind::Codes(CodeType::I8)) => values[at] as u8 ^ 0x80,
                 (Values::U8(values), InputKind::Codes(CodeType::U8)) => values[at],
                 (values, kind) => panic!("{} for an input of {kind:?}", values.type_name()),

@@ -13,7 +13,9 @@
 //! channels-last: element `(y, x, c)` has index `(y * width + x) * channels + c`.
 //! A vector is a map of one pixel, a matrix one of a single row of pixels.
 
+use crate::functions::Function;
 use crate::graph::Batch;
+use crate::pairs::PairOperator;
 use crate::table::Table;
 use std::rc::Rc;
 
@@ -256,6 +258,15 @@ pub struct InputEdge {
     pub map: MapId,
     /// The map's element for each of the sample's elements.
     pub elements: Rc<[u32]>,
+    /// What the host does to real numbers before it quantises them.
+    pub preparation: Preparation,
+}
+
+impl InputEdge {
+    /// The stored code of a real number: element `index` of a sample.
+    pub fn code(&self, quantiser: &Quantiser, index: usize, x: f32) -> u8 {
+        quantiser.quantise(self.preparation.apply(index, x))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -263,6 +274,54 @@ pub enum InputKind {
     /// Real numbers, quantised by the host.
     Real(Quantiser),
     Codes(CodeType),
+}
+
+/// Functions of each element of a sample, in f32.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Preparation {
+    /// In order; several lists where channels have constants of their own.
+    pub lists: Vec<Rc<[RealFunction]>>,
+    /// Which list each of the sample's elements has.
+    pub list_of: Vec<u16>,
+}
+
+impl Preparation {
+    pub fn apply(&self, index: usize, x: f32) -> f32 {
+        match self.list_of.get(index) {
+            None => x,
+            Some(&list) => self.lists[list as usize]
+                .iter()
+                .fold(x, |x, function| function.apply(x)),
+        }
+    }
+}
+
+/// A function of one real number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RealFunction {
+    Unary(Function),
+    /// A constant as second operand, or as first.
+    Pair {
+        operator: PairOperator,
+        constant: f32,
+        constant_first: bool,
+    },
+}
+
+impl RealFunction {
+    pub fn apply(self, x: f32) -> f32 {
+        match self {
+            RealFunction::Unary(function) => function.apply(x),
+            RealFunction::Pair {
+                operator,
+                constant,
+                constant_first: false,
+            } => operator.apply(x, constant),
+            RealFunction::Pair {
+                operator, constant, ..
+            } => operator.apply(constant, x),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -9,28 +9,28 @@
 //! ```
 //! Latency 1 cycle: `place` moves in the cycle after `advance`.
 //!
-//! One ring serves everything that goes byte by byte: the bytes of an instruction,
-//! the bytes of a loaded word, the lanes or columns of a stored word. Only one of
-//! them runs at a time, and one-hot it needs no decoder.
+//! One-hot it needs no decoder. One ring serves the input stream, where the bytes of an
+//! instruction and those of a loaded word come one after the other, another one the
+//! output.
 //!
-//! `place`: one-hot, bit j for byte (lane, column) j; bit 0 after `reset` and after
-//! `last`.
+//! `place`: one-hot of `N` bits, bit j for byte (lane, column) j; bit 0 after `reset` and
+//! after `last`.
 
 use rust_hdl::prelude::*;
 
 #[derive(LogicBlock)]
-pub struct BeatRing {
+pub struct BeatRing<const N: usize> {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
     pub advance: Signal<In, Bit>,
     /// With `advance`: the word ends, the next one begins.
     pub last: Signal<In, Bit>,
-    pub place: Signal<Out, Bits<16>>,
-    ring: DFF<Bits<16>>,
-    origin: Constant<Bits<16>>,
+    pub place: Signal<Out, Bits<N>>,
+    ring: DFF<Bits<N>>,
+    origin: Constant<Bits<N>>,
 }
 
-impl Default for BeatRing {
+impl<const N: usize> Default for BeatRing<N> {
     fn default() -> Self {
         Self {
             clock: Default::default(),
@@ -44,7 +44,7 @@ impl Default for BeatRing {
     }
 }
 
-impl Logic for BeatRing {
+impl<const N: usize> Logic for BeatRing<N> {
     crate::unit!("Which bytes of the current word travel in the current beat.");
 
     #[hdl_gen]

@@ -1,23 +1,29 @@
 //! The whole accelerator: top module `quern`.
 //!
 //! ```text
-//!  input ──► StreamUnpack ─┬─► InstructionRegister ◄──► Sequencer ─► start, idle, error
-//!                          │       │ operands              ▲ busy
-//!                          │       ▼                       │
+//!  input ──► StreamUnpack ─┬─► InstructionRegister, Sequencer ─► start, idle, error
+//!                          │       │ operands            ▲ busy
+//!                          │       ▼                     │
 //!                          ├─► Loader ──────► weights ──► MatrixUnit ◄── MatrixSequencer
-//!                          │                  parameters ─┐  │  ▲
-//!                          │                  table ──────┤  ▼  └──────────────┐
-//!                          │                              │ Accumulators       │
-//!                          │                              ▼  │                 │
-//!                          │                  ActivationUnit ◄┤                │
-//!                          │                     │            │                │
-//!                          └─► write port ◄──────┘            │                │
-//!                                 ActivationBuffer ───────────┼────────────────┘
-//!                                                 │           ▼
-//!  output ◄── StreamPack ◄───────────────────── Store ◄── Counters
+//!                          │                  parameters ─┐  │  ▲             │
+//!                          │                  tables ─────┤  ▼  │       AddressGenerator
+//!                          │                              │ Accumulators      │
+//!                          │                              ▼  │                │
+//!                          │               ActivationUnit ◄─ AccumulatorWord  │
+//!                          │                     │               │            │
+//!                          └─► write port ◄──────┘               │            │
+//!                                 ActivationBuffer ◄─────────────┼────────────┘
+//!                                                 │              ▼
+//!  output ◄── StreamPack ◄─────────────────────── Store ◄── Counters
 //! ```
-//! Instructions run one after another; how long each takes is
+//! Instructions start in order; matrix, activation and store unit work on while further
+//! ones are fetched, loaded and started. How long a program takes is
 //! `quern_isa::cycles`, to the cycle, while both streams are ready.
+//!
+//! Two ports are shared in hardware, for the rest a program's waits see to it that they
+//! have one user: the accumulators are read by the activation unit in slots taken from the
+//! matrix sequencer's positions, and a load of activations pauses in the cycles in which
+//! the activation unit writes.
 //!
 //! **Streams.** A beat of S bytes passes in a cycle in which `valid` and `ready` are
 //! both up; byte 0 is in the low bits. `input_ready` does not depend on `input_valid`,
@@ -31,9 +37,9 @@
 
 use crate::matrix_unit::latency;
 use crate::{
-    AccumulatorSelect, Accumulators, ActivationBuffer, ActivationUnit, BeatRing, Counters,
-    InstructionRegister, Loader, MatrixSequencer, MatrixUnit, Memory, Sequencer, Store, StreamPack,
-    StreamUnpack,
+    AccumulatorWord, Accumulators, ActivationBuffer, ActivationUnit, AddressGenerator, BeatRing,
+    Counters, InstructionRegister, Loader, MatrixSequencer, MatrixUnit, Memory, Sequencer, Store,
+    StreamPack, StreamUnpack,
 };
 use quern_isa::cycles::matrix_latency;
 use quern_isa::{Config, Memories, Space, ASIC16, CU, TINY};
@@ -41,22 +47,22 @@ use rust_hdl::prelude::*;
 
 /// The sizes come from a [`Config`]; use the aliases [`Tiny`], [`Cu`], [`Asic16`].
 ///
-/// `R` lanes, `C` columns, `W` accumulator bits, `H` bits of a dot product; `A`, `B`,
-/// `D`, `P` address bits of activations, weights, accumulators, parameters; `D1` one
-/// more than `D`; `T` bits of the tile count; `L` bytes of a parameter word; `S`
-/// stream bytes, `S_BITS` their bits; `Q` requantiser rows, `M` multiplier bits.
+/// `R` lanes, `C` columns, `W` accumulator bits, `WB` their bytes, `H` bits of a dot
+/// product; `A`, `B`, `D`, `P` address bits of activations, weights, accumulators,
+/// parameters; `F` bits that are kept of an address or count; `L` bytes of a parameter
+/// word; `S` stream bytes, `S_BITS` their bits; `Q` requantiser rows, `M` multiplier bits.
 #[derive(LogicBlock)]
 pub struct Core<
     const R: usize,
     const C: usize,
     const W: usize,
+    const WB: usize,
     const H: usize,
     const A: usize,
     const B: usize,
     const D: usize,
-    const D1: usize,
     const P: usize,
-    const T: usize,
+    const F: usize,
     const L: usize,
     const S: usize,
     const S_BITS: usize,
@@ -78,20 +84,23 @@ pub struct Core<
     pub output_stalls: Signal<Out, Bits<32>>,
     pub matrix_cycles: Signal<Out, Bits<32>>,
     unpack: StreamUnpack<S, S_BITS>,
-    ring: BeatRing,
+    ring: BeatRing<16>,
     sequencer: Sequencer,
-    instruction: InstructionRegister<A, B, T>,
-    loader: Loader<R, C, L>,
-    matrix_sequencer: MatrixSequencer<R, A, D, D1>,
+    instruction: InstructionRegister<F>,
+    loader: Loader<R, C, L, WB>,
+    generator: AddressGenerator<A>,
+    matrix_sequencer: MatrixSequencer<R, B, D>,
     weights: Memory<C, 8, B>,
     parameters: Memory<L, 8, P>,
-    lookup: Memory<1, 8, 8>,
+    table: Memory<1, 8, 8>,
+    lookup: Memory<WB, 8, 9>,
     activations: ActivationBuffer<R, A>,
     matrix: MatrixUnit<R, C, H>,
     accumulators: Accumulators<C, W, H, D>,
-    accumulator: AccumulatorSelect<C, W>,
-    activation_unit: ActivationUnit<R, C, W, A, P, L, Q, M>,
-    store: Store<R, C, W, S>,
+    accumulator: AccumulatorWord<C, W>,
+    accumulator_read: DFF<Bit>,
+    activation_unit: ActivationUnit<R, C, W, A, D, P, L, Q, M>,
+    store: Store<R, C, W, S, F>,
     counters: Counters<S>,
     pack: StreamPack<S, S_BITS>,
     input_beat: Signal<Local, Bit>,
@@ -101,29 +110,29 @@ pub struct Core<
 }
 
 /// Unit tests, waveforms, tape-out rehearsal.
-pub type Tiny = Core<4, 4, 32, 18, 8, 7, 6, 7, 6, 5, 10, 1, 8, 4, 27>;
+pub type Tiny = Core<4, 4, 32, 4, 18, 8, 7, 6, 6, 9, 10, 1, 8, 4, 27>;
 /// Alchitry Cu.
-pub type Cu = Core<8, 6, 24, 19, 9, 8, 8, 9, 8, 5, 9, 1, 8, 4, 27>;
+pub type Cu = Core<8, 6, 24, 3, 19, 9, 8, 8, 8, 9, 9, 1, 8, 4, 27>;
 /// Simulation and standard cells.
-pub type Asic16 = Core<16, 16, 32, 20, 13, 12, 10, 11, 10, 8, 10, 16, 128, 8, 31>;
+pub type Asic16 = Core<16, 16, 32, 4, 20, 13, 12, 10, 10, 13, 10, 16, 128, 8, 31>;
 
 impl<
         const R: usize,
         const C: usize,
         const W: usize,
+        const WB: usize,
         const H: usize,
         const A: usize,
         const B: usize,
         const D: usize,
-        const D1: usize,
         const P: usize,
-        const T: usize,
+        const F: usize,
         const L: usize,
         const S: usize,
         const S_BITS: usize,
         const Q: usize,
         const M: usize,
-    > Core<R, C, W, H, A, B, D, D1, P, T, L, S, S_BITS, Q, M>
+    > Core<R, C, W, WB, H, A, B, D, P, F, L, S, S_BITS, Q, M>
 {
     /// `config` is the one the sizes are of.
     fn new(config: &Config) -> Self {
@@ -140,18 +149,22 @@ impl<
             "a core of another configuration"
         );
         assert_eq!(
-            [1 << A, 1 << B, 1 << D, 1 << P, L],
+            [1 << A, 1 << B, 1 << D, 1 << P, L, WB],
             [
                 config.activation_words,
                 config.weight_rows,
                 config.accumulator_words,
                 config.parameter_words,
                 config.word_bytes(Space::Parameters),
+                config.word_bytes(Space::Lookup),
             ],
             "a core of another configuration"
         );
-        // Fields of an instruction are as wide as the widest memory needs.
-        assert!(A >= 8 && A >= B && A >= D1 && B >= P && (1 << T) >= config.weight_rows / R);
+        // Fields of an instruction are as wide as the deepest memory needs.
+        assert!(Space::ALL
+            .into_iter()
+            .all(|space| config.words(space) <= 1 << F));
+        assert!(config.accumulator_words <= 1 << A && config.weight_rows / R <= 256);
         assert_eq!(latency(R), matrix_latency(R));
         Self {
             clock: Default::default(),
@@ -173,14 +186,17 @@ impl<
             ring: Default::default(),
             instruction: Default::default(),
             loader: Default::default(),
+            generator: Default::default(),
             matrix_sequencer: Default::default(),
             weights: Default::default(),
             parameters: Default::default(),
+            table: Default::default(),
             lookup: Default::default(),
             activations: Default::default(),
             matrix: Default::default(),
             accumulators: Default::default(),
             accumulator: Default::default(),
+            accumulator_read: Default::default(),
             activation_unit: Default::default(),
             store: Default::default(),
             counters: Default::default(),
@@ -198,7 +214,8 @@ impl<
             activations: self.activations.contents().collect(),
             weights: bytes(self.weights.contents()),
             parameters: bytes(self.parameters.contents()),
-            table: bytes(self.lookup.contents()),
+            table: bytes(self.table.contents()),
+            lookup: bytes(self.lookup.contents()),
             accumulators: self.accumulators.contents().collect(),
         }
     }
@@ -226,19 +243,19 @@ impl<
         const R: usize,
         const C: usize,
         const W: usize,
+        const WB: usize,
         const H: usize,
         const A: usize,
         const B: usize,
         const D: usize,
-        const D1: usize,
         const P: usize,
-        const T: usize,
+        const F: usize,
         const L: usize,
         const S: usize,
         const S_BITS: usize,
         const Q: usize,
         const M: usize,
-    > Logic for Core<R, C, W, H, A, B, D, D1, P, T, L, S, S_BITS, Q, M>
+    > Logic for Core<R, C, W, WB, H, A, B, D, P, F, L, S, S_BITS, Q, M>
 {
     crate::unit!("The whole accelerator.");
 
@@ -253,13 +270,10 @@ impl<
 
         self.ring.clock.next = self.clock.val();
         self.ring.reset.next = self.reset.val();
-        self.ring.advance.next = self.input_beat.val() | self.store.advance.val();
-        self.ring.last.next = self.store.last.val();
+        self.ring.advance.next = self.input_beat.val();
+        self.ring.last.next = self.loader.step_word.val();
         if self.sequencer.fetch.val() {
             self.ring.last.next = self.place.val().get_bit(15);
-        }
-        if self.loader.ready.val() {
-            self.ring.last.next = self.loader.step_word.val();
         }
 
         // Instructions.
@@ -278,17 +292,12 @@ impl<
         for i in 0..4 {
             self.sequencer.place[i].next = self.unpack.place[i].val();
         }
-        self.instruction.step_word.next = self.loader.step_word.val()
-            | self.store.step_word.val()
-            | self.activation_unit.next_position.val();
-        self.instruction.step_row.next = self.matrix_sequencer.step_row.val();
-        self.instruction.step_tile.next = self.matrix_sequencer.step_tile.val();
-        self.sequencer.opcode.next = self.instruction.opcode.val();
-        self.sequencer.modifier.next = self.instruction.modifier.val();
-        self.sequencer.busy.next = self.loader.ready.val()
-            | self.matrix_sequencer.busy.val()
-            | self.activation_unit.busy.val()
-            | self.store.busy.val();
+        self.instruction.step_word.next = self.loader.step_word.val();
+        self.sequencer.loading.next = self.loader.loading.val();
+        self.sequencer.matrix_busy.next = self.matrix_sequencer.busy.val();
+        self.sequencer.activation_busy.next = self.activation_unit.busy.val();
+        self.sequencer.store_busy.next = self.store.busy.val();
+        self.sequencer.storing_counters.next = self.store.storing_counters.val();
         self.idle.next = self.sequencer.idle.val();
         self.error.next = self.sequencer.error.val();
 
@@ -296,40 +305,63 @@ impl<
         self.loader.clock.next = self.clock.val();
         self.loader.reset.next = self.reset.val();
         self.loader.start.next = self.sequencer.start_load.val();
-        self.loader.space.next = self.instruction.modifier.val();
+        self.loader.space.next = self.sequencer.modifier.val().get_bits::<3>(0);
         self.loader.valid.next = self.input_valid.val();
         self.loader.place.next = self.place.val();
+        self.loader.taken.next = self.activation_unit.write_enable.val().any();
         self.loader.last_word.next = self.instruction.last_word.val();
 
         self.weights.clock.next = self.clock.val();
-        self.weights.write_address.next = bit_cast::<B, A>(self.instruction.address.val());
+        self.weights.write_address.next = bit_cast::<B, F>(self.instruction.field_2.val());
         self.weights.write_enable.next = self.loader.weight_enable.val();
         for i in 0..C {
             self.weights.write_data[i].next = self.unpack.place[i].val();
         }
         self.parameters.clock.next = self.clock.val();
-        self.parameters.write_address.next = bit_cast::<P, A>(self.instruction.address.val());
+        self.parameters.write_address.next = bit_cast::<P, F>(self.instruction.field_2.val());
         self.parameters.write_enable.next = self.loader.parameter_enable.val();
         for i in 0..L {
             self.parameters.write_data[i].next = self.unpack.place[i].val();
         }
+        self.table.clock.next = self.clock.val();
+        self.table.write_address.next = bit_cast::<8, F>(self.instruction.field_2.val());
+        self.table.write_enable.next = self.loader.table_enable.val();
+        self.table.write_data[0].next = self.unpack.place[0].val();
         self.lookup.clock.next = self.clock.val();
-        self.lookup.write_address.next = bit_cast::<8, A>(self.instruction.address.val());
-        self.lookup.write_enable.next = self.loader.table_enable.val();
-        self.lookup.write_data[0].next = self.unpack.place[0].val();
+        self.lookup.write_address.next = bit_cast::<9, F>(self.instruction.field_2.val());
+        self.lookup.write_enable.next = self.loader.lookup_enable.val();
+        for i in 0..WB {
+            self.lookup.write_data[i].next = self.unpack.place[i].val();
+        }
+        self.lookup.read_address.next = 0.into();
+
+        // The walk over the activation memory.
+        self.generator.clock.next = self.clock.val();
+        self.generator.write.next = self.sequencer.write_pattern.val();
+        self.generator.x_count.next = bit_cast::<A, F>(self.instruction.field_2.val());
+        self.generator.x_stride.next = bit_cast::<A, F>(self.instruction.field_4.val());
+        self.generator.y_count.next = bit_cast::<A, F>(self.instruction.field_6.val());
+        self.generator.y_stride.next = bit_cast::<A, F>(self.instruction.field_8.val());
+        self.generator.inner_stride.next = bit_cast::<A, 16>(self.instruction.field_10.val());
+        self.generator.outer_stride.next = bit_cast::<A, 16>(self.instruction.field_12.val());
+        self.generator.start.next = self.sequencer.start_matrix.val();
+        self.generator.base.next = bit_cast::<A, F>(self.instruction.field_4.val());
+        self.generator.inner.next = bit_cast::<A, F>(self.instruction.field_8.val());
+        self.generator.outer.next = self.instruction.field_10.val().get_bits::<8>(0);
+        self.generator.advance.next = self.matrix_sequencer.advance.val();
 
         // Matrix.
         self.matrix_sequencer.clock.next = self.clock.val();
         self.matrix_sequencer.reset.next = self.reset.val();
         self.matrix_sequencer.start.next = self.sequencer.start_matrix.val();
-        self.matrix_sequencer.accumulate.next = self.instruction.modifier.val().get_bit(0);
-        self.matrix_sequencer.accumulator.next = bit_cast::<D, A>(self.instruction.address.val());
-        self.matrix_sequencer.positions.next = bit_cast::<D1, A>(self.instruction.count.val());
-        self.matrix_sequencer.position_stride.next = self.instruction.position_stride.val();
-        self.matrix_sequencer.activation.next = self.instruction.activation.val();
-        self.matrix_sequencer.more_tiles.next = self.instruction.tiles.val().any();
+        self.matrix_sequencer.accumulate.next = self.sequencer.modifier.val().get_bit(0);
+        self.matrix_sequencer.accumulator.next = bit_cast::<D, F>(self.instruction.field_2.val());
+        self.matrix_sequencer.weight.next = bit_cast::<B, F>(self.instruction.field_6.val());
+        self.matrix_sequencer.last_position.next = self.generator.last_position.val();
+        self.matrix_sequencer.last_tap.next = self.generator.last_tap.val();
+        self.matrix_sequencer.request.next = self.activation_unit.accumulator_request.val();
 
-        self.weights.read_address.next = self.instruction.weight.val();
+        self.weights.read_address.next = self.matrix_sequencer.weight_address.val();
         self.matrix.clock.next = self.clock.val();
         self.matrix.load.next = self.matrix_sequencer.load.val();
         for i in 0..C {
@@ -348,67 +380,79 @@ impl<
         // Activate.
         self.activation_unit.clock.next = self.clock.val();
         self.activation_unit.reset.next = self.reset.val();
+        self.activation_unit.write_target.next = self.sequencer.write_target.val();
+        self.activation_unit.x_count.next = bit_cast::<A, F>(self.instruction.field_2.val());
+        self.activation_unit.x_stride.next = bit_cast::<A, F>(self.instruction.field_4.val());
+        self.activation_unit.y_count.next = bit_cast::<A, F>(self.instruction.field_6.val());
+        self.activation_unit.y_stride.next = bit_cast::<A, F>(self.instruction.field_8.val());
+        self.activation_unit.low.next = self.instruction.field_10.val().get_bits::<8>(0);
+        self.activation_unit.high.next = self.instruction.field_10.val().get_bits::<8>(8);
         self.activation_unit.start.next = self.sequencer.start_activate.val();
-        self.activation_unit.activation.next = self.instruction.activation.val();
-        self.activation_unit.last_position.next = self.instruction.last_word.val();
-        self.activation_unit.position_stride.next = self.instruction.position_stride.val();
-        self.activation_unit.first_parameter.next = bit_cast::<P, B>(self.instruction.weight.val());
-        self.activation_unit.columns.next = bit_cast::<5, T>(self.instruction.tiles.val());
-        self.activation_unit.lane.next = self.instruction.lane.val();
-        self.activation_unit.low.next = self.instruction.low.val();
-        self.activation_unit.high.next = self.instruction.high.val();
-        self.activation_unit.table.next = self.instruction.modifier.val().get_bit(0);
+        self.activation_unit.accumulator.next = bit_cast::<D, F>(self.instruction.field_2.val());
+        self.activation_unit.activation.next = bit_cast::<A, F>(self.instruction.field_4.val());
+        self.activation_unit.parameter.next = bit_cast::<P, F>(self.instruction.field_6.val());
+        self.activation_unit.columns.next = self.instruction.field_12.val().get_bits::<5>(0);
+        self.activation_unit.lane.next = self.instruction.field_12.val().get_bits::<5>(8);
+        self.activation_unit.table.next = self.sequencer.modifier.val().get_bit(0);
         self.parameters.read_address.next = self.activation_unit.parameter_address.val();
         for i in 0..L {
             self.activation_unit.parameter_word[i].next = self.parameters.read_data[i].val();
         }
-        self.lookup.read_address.next = self.activation_unit.table_address.val();
-        self.activation_unit.table_data.next = self.lookup.read_data[0].val();
-        self.activation_unit.accumulator_value.next = self.accumulator.selected.val();
+        self.table.read_address.next = self.activation_unit.table_address.val();
+        self.activation_unit.table_data.next = self.table.read_data[0].val();
+        self.activation_unit.accumulator_read.next = self.matrix_sequencer.read.val();
+        self.activation_unit.accumulator_value.next = self.accumulator.value[0].val();
 
-        // The activation and accumulator memories serve one instruction at a time.
+        // The accumulators' read port, and the word that comes out of it.
+        self.accumulators.address.next = self.matrix_sequencer.accumulator_address.val();
+        if self.matrix_sequencer.read.val() {
+            self.accumulators.address.next = self.activation_unit.accumulator_address.val();
+        }
+        if self.store.reads_accumulators.val() {
+            self.accumulators.address.next = bit_cast::<D, F>(self.store.address.val());
+        }
+        self.accumulator_read.clock.next = self.clock.val();
+        self.accumulator_read.d.next = self.matrix_sequencer.read.val();
+        self.accumulator.clock.next = self.clock.val();
+        for i in 0..C {
+            self.accumulator.read[i].next = self.accumulators.value[i].val();
+        }
+        self.accumulator.capture.next =
+            self.accumulator_read.q.val() | self.store.capture_sums.val();
+        self.accumulator.shift.next =
+            self.activation_unit.accumulator_next.val() | self.store.next_sum.val();
+
+        // The activation memory's ports.
         self.activations.clock.next = self.clock.val();
-        self.activations.address.next = self.matrix_sequencer.activation_address.val();
-        self.activations.broadcast.next = self.store.active.val();
-        if self.store.active.val() {
-            self.activations.address.next = self.instruction.address.val();
+        self.activations.address.next = self.generator.address.val();
+        self.activations.broadcast.next = self.store.reads_activations.val();
+        if self.store.reads_activations.val() {
+            self.activations.address.next = bit_cast::<A, F>(self.store.address.val());
         }
         self.activations.write_address.next = self.activation_unit.write_address.val();
         self.activations.write_enable.next = self.activation_unit.write_enable.val();
         for i in 0..R {
             self.activations.write_data[i].next = self.activation_unit.write_data.val();
         }
-        if self.loader.ready.val() {
-            self.activations.write_address.next = self.instruction.address.val();
+        if self.loader.activation_enable.val().any() {
+            self.activations.write_address.next = bit_cast::<A, F>(self.instruction.field_2.val());
             self.activations.write_enable.next = self.loader.activation_enable.val();
             for i in 0..R {
                 self.activations.write_data[i].next = self.unpack.place[i].val();
             }
-        }
-        self.accumulators.address.next = self.matrix_sequencer.accumulator_address.val();
-        if self.activation_unit.busy.val() | self.store.active.val() {
-            self.accumulators.address.next = bit_cast::<D, A>(self.instruction.address.val());
-        }
-
-        for i in 0..C {
-            self.accumulator.value[i].next = self.accumulators.value[i].val();
-        }
-        self.accumulator.column.next = self.activation_unit.accumulator_column.val();
-        if self.store.active.val() {
-            self.accumulator.column.next = self.store.column.val();
         }
 
         // Store.
         self.store.clock.next = self.clock.val();
         self.store.reset.next = self.reset.val();
         self.store.start.next = self.sequencer.start_store.val();
-        self.store.source.next = self.instruction.modifier.val();
-        self.store.last_word.next = self.instruction.last_word.val();
-        self.store.place.next = self.ring.place.val();
+        self.store.source.next = self.sequencer.modifier.val().get_bits::<2>(0);
+        self.store.first_word.next = self.instruction.field_2.val();
+        self.store.words.next = self.instruction.field_4.val();
         for i in 0..R {
             self.store.lane[i].next = self.activations.read_data[i].val();
         }
-        self.store.sum.next = self.accumulator.selected.val();
+        self.store.sum.next = self.accumulator.value[0].val();
         self.store.counter.next = self.counters.head.val();
         self.store.output_ready.next = self.output_ready.val();
         for i in 0..S {
@@ -425,7 +469,7 @@ impl<
             & !self.input_valid.val()
             & (self.sequencer.fetch.val() | self.loader.ready.val());
         self.counters.output_stall.next = self.store.stalled.val();
-        self.counters.position.next = self.matrix_sequencer.position.val();
+        self.counters.position.next = self.matrix_sequencer.advance.val();
         self.counters.capture.next = self.store.capture.val();
         self.counters.rotate.next = self.store.rotate.val();
         self.cycles.next = self.counters.cycles.val();

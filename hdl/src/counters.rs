@@ -5,11 +5,12 @@
 //!                                   │  └──────────────────── rotate ──────────────────────────┘
 //!                                   └─► the next beat's bytes
 //! ```
-//! Each counts in the cycle after its event. To be stored, they form a ring that
-//! `rotate` moves by one output beat (a byte with S = 1, a counter otherwise); after
-//! the last beat every counter is back where it was. So no multiplexer is needed to
-//! pick one of 16 bytes. `cycles` never stops and lends the ring a copy, taken by
-//! `capture`.
+//! An event is registered, as it may come from anywhere in the core, and counted in the
+//! cycle after that: in time for a store of the counters, and for `halt`. To be stored, the
+//! counters form a ring that `rotate` moves by one output beat (a byte with S = 1, a
+//! counter otherwise); after the last beat every counter is back where it was. So no
+//! multiplexer is needed to pick one of 16 bytes. `cycles` never stops and lends the ring
+//! a copy, taken by `capture`. From `capture` to the last `rotate` there are no events.
 //!
 //! `clear`: the first cycle of a run, counted as such. `input_stall`: a beat is wanted
 //! and none is valid; `output_stall`: a beat is valid and not taken, other than while
@@ -35,6 +36,9 @@ pub struct Counters<const S: usize> {
     pub matrix_cycles: Signal<Out, Bits<32>>,
     cycle_count: DFF<Bits<32>>,
     head_word: DFF<Bits<32>>,
+    input_event: DFF<Bit>,
+    output_event: DFF<Bit>,
+    position_event: DFF<Bit>,
     input_stall_count: RingCounter<S>,
     output_stall_count: RingCounter<S>,
     matrix_count: RingCounter<S>,
@@ -60,6 +64,9 @@ impl<const S: usize> Default for Counters<S> {
             matrix_cycles: Default::default(),
             cycle_count: Default::default(),
             head_word: Default::default(),
+            input_event: Default::default(),
+            output_event: Default::default(),
+            position_event: Default::default(),
             input_stall_count: Default::default(),
             output_stall_count: Default::default(),
             matrix_count: Default::default(),
@@ -74,7 +81,18 @@ impl<const S: usize> Logic for Counters<S> {
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, cycle_count, head_word);
+        dff_setup!(
+            self,
+            clock,
+            cycle_count,
+            head_word,
+            input_event,
+            output_event,
+            position_event
+        );
+        self.input_event.d.next = self.input_stall.val();
+        self.output_event.d.next = self.output_stall.val();
+        self.position_event.d.next = self.position.val();
         if self.running.val() {
             self.cycle_count.d.next = self.cycle_count.q.val() + self.one.val();
         }
@@ -97,21 +115,21 @@ impl<const S: usize> Logic for Counters<S> {
 
         self.input_stall_count.clock.next = self.clock.val();
         self.input_stall_count.clear.next = self.clear.val();
-        self.input_stall_count.step.next = self.input_stall.val();
+        self.input_stall_count.step.next = self.input_event.q.val();
         self.input_stall_count.rotate.next = self.rotate.val();
         self.input_stall_count.follower.next = self.output_stall_count.q.val();
         self.input_stalls.next = self.input_stall_count.q.val();
 
         self.output_stall_count.clock.next = self.clock.val();
         self.output_stall_count.clear.next = self.clear.val();
-        self.output_stall_count.step.next = self.output_stall.val();
+        self.output_stall_count.step.next = self.output_event.q.val();
         self.output_stall_count.rotate.next = self.rotate.val();
         self.output_stall_count.follower.next = self.matrix_count.q.val();
         self.output_stalls.next = self.output_stall_count.q.val();
 
         self.matrix_count.clock.next = self.clock.val();
         self.matrix_count.clear.next = self.clear.val();
-        self.matrix_count.step.next = self.position.val();
+        self.matrix_count.step.next = self.position_event.q.val();
         self.matrix_count.rotate.next = self.rotate.val();
         self.matrix_count.follower.next = self.head_word.q.val();
         self.matrix_cycles.next = self.matrix_count.q.val();

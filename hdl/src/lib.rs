@@ -1,10 +1,11 @@
 //! Quern's hardware units in RustHDL, one file per unit.
 
-mod accumulator_select;
+mod accumulator_word;
 mod accumulators;
 mod activation_buffer;
 mod activation_lane;
 mod activation_unit;
+mod address_generator;
 mod beat_ring;
 mod beat_select;
 mod bytes;
@@ -39,11 +40,12 @@ mod stream_pack;
 mod stream_unpack;
 pub mod verilog;
 
-pub use accumulator_select::AccumulatorSelect;
+pub use accumulator_word::AccumulatorWord;
 pub use accumulators::Accumulators;
 pub use activation_buffer::ActivationBuffer;
 pub use activation_lane::ActivationLane;
 pub use activation_unit::ActivationUnit;
+pub use address_generator::AddressGenerator;
 pub use beat_ring::BeatRing;
 pub use beat_select::BeatSelect;
 pub use bytes::{Bytes, PackBytes};

@@ -2,15 +2,17 @@
 //! they belong to.
 //!
 //! ```text
-//!  start ─► loading ──► ready
-//!              │
-//!  valid ─────►&─► beat ─► space ─┬─► activation_enable (bit r: lane r)
-//!  place ─────────────────────────┼─► weight_enable     (bit c: column c)
-//!                                 ├─► parameter_enable  (bit b: byte b)
-//!                                 └─► table_enable
+//!  start ─► loading ─┬──► ready
+//!  taken ───────────►&│
+//!  valid ────────────►&─► beat ─► space ─┬─► activation_enable (bit r: lane r)
+//!  place ────────────────────────────────┼─► weight_enable     (bit c: column c)
+//!                                        ├─► parameter_enable  (bit b: byte b)
+//!                                        ├─► lookup_enable     (likewise)
+//!                                        └─► table_enable
 //! ```
-//! A beat per cycle, written in the cycle it is taken; busy from the cycle after
-//! `start` through the last beat.
+//! A beat per cycle, written in the cycle it is taken; `loading` from the cycle after
+//! `start` through the last beat. A load of activations is not ready while the
+//! activation memory's write port is `taken`.
 //!
 //! `place`: the bytes of the word that are in this beat, one bit each. `step_word`:
 //! with the last beat of a word. `space`: as `quern_isa::Space`.
@@ -18,37 +20,47 @@
 use quern_isa::Space;
 use rust_hdl::prelude::*;
 
+/// `R` lanes, `C` columns, `L` bytes of a parameter word, `WB` bytes of an accumulator.
 #[derive(LogicBlock)]
-pub struct Loader<const R: usize, const C: usize, const L: usize> {
+pub struct Loader<const R: usize, const C: usize, const L: usize, const WB: usize> {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
     pub start: Signal<In, Bit>,
-    pub space: Signal<In, Bits<2>>,
+    /// Its memory, which stands until the load has ended.
+    pub space: Signal<In, Bits<3>>,
     pub valid: Signal<In, Bit>,
     pub place: Signal<In, Bits<16>>,
+    /// The activation memory is written by another unit in this cycle.
+    pub taken: Signal<In, Bit>,
     /// The word being filled is the last one.
     pub last_word: Signal<In, Bit>,
-    /// Ready for a beat of data; the unit is busy.
+    pub loading: Signal<Out, Bit>,
+    /// Ready for a beat of data.
     pub ready: Signal<Out, Bit>,
     pub step_word: Signal<Out, Bit>,
     pub activation_enable: Signal<Out, Bits<R>>,
     pub weight_enable: Signal<Out, Bits<C>>,
     pub parameter_enable: Signal<Out, Bits<L>>,
     pub table_enable: Signal<Out, Bits<1>>,
-    loading: DFF<Bit>,
+    pub lookup_enable: Signal<Out, Bits<WB>>,
+    state: DFF<Bit>,
+    stopped: Signal<Local, Bit>,
     beat: Signal<Local, Bit>,
     last_place: Signal<Local, Bits<16>>,
     step: Signal<Local, Bit>,
-    weights: Constant<Bits<2>>,
-    parameters: Constant<Bits<2>>,
-    table_space: Constant<Bits<2>>,
+    activations: Constant<Bits<3>>,
+    weights: Constant<Bits<3>>,
+    parameters: Constant<Bits<3>>,
+    table_space: Constant<Bits<3>>,
+    lookup_space: Constant<Bits<3>>,
     last_activation: Constant<Bits<16>>,
     last_weight: Constant<Bits<16>>,
     last_parameter: Constant<Bits<16>>,
     last_table: Constant<Bits<16>>,
+    last_lookup: Constant<Bits<16>>,
 }
 
-impl<const R: usize, const C: usize, const L: usize> Default for Loader<R, C, L> {
+impl<const R: usize, const C: usize, const L: usize, const WB: usize> Default for Loader<R, C, L, WB> {
     fn default() -> Self {
         let last = |bytes: usize| Constant::new((1u64 << (bytes - 1)).into());
         Self {
@@ -58,41 +70,51 @@ impl<const R: usize, const C: usize, const L: usize> Default for Loader<R, C, L>
             space: Default::default(),
             valid: Default::default(),
             place: Default::default(),
+            taken: Default::default(),
             last_word: Default::default(),
+            loading: Default::default(),
             ready: Default::default(),
             step_word: Default::default(),
             activation_enable: Default::default(),
             weight_enable: Default::default(),
             parameter_enable: Default::default(),
             table_enable: Default::default(),
-            loading: Default::default(),
+            lookup_enable: Default::default(),
+            state: Default::default(),
+            stopped: Default::default(),
             beat: Default::default(),
             last_place: Default::default(),
             step: Default::default(),
+            activations: Constant::new((Space::Activations as u64).into()),
             weights: Constant::new((Space::Weights as u64).into()),
             parameters: Constant::new((Space::Parameters as u64).into()),
             table_space: Constant::new((Space::Table as u64).into()),
+            lookup_space: Constant::new((Space::Lookup as u64).into()),
             last_activation: last(R),
             last_weight: last(C),
             last_parameter: last(L),
             last_table: last(1),
+            last_lookup: last(WB),
         }
     }
 }
 
-impl<const R: usize, const C: usize, const L: usize> Logic for Loader<R, C, L> {
+impl<const R: usize, const C: usize, const L: usize, const WB: usize> Logic for Loader<R, C, L, WB> {
     crate::unit!("Executes load: enables the memory lanes that input beats belong to.");
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, loading);
-        self.ready.next = self.loading.q.val();
-        self.beat.next = self.loading.q.val() & self.valid.val();
+        dff_setup!(self, clock, state);
+        self.stopped.next = self.taken.val() & (self.space.val() == self.activations.val());
+        self.loading.next = self.state.q.val();
+        self.ready.next = self.state.q.val() & !self.stopped.val();
+        self.beat.next = self.state.q.val() & !self.stopped.val() & self.valid.val();
 
         self.activation_enable.next = 0.into();
         self.weight_enable.next = 0.into();
         self.parameter_enable.next = 0.into();
         self.table_enable.next = 0.into();
+        self.lookup_enable.next = 0.into();
         self.last_place.next = self.last_activation.val();
         if self.space.val() == self.weights.val() {
             self.last_place.next = self.last_weight.val();
@@ -109,6 +131,11 @@ impl<const R: usize, const C: usize, const L: usize> Logic for Loader<R, C, L> {
             if self.beat.val() {
                 self.table_enable.next = bit_cast::<1, 16>(self.place.val());
             }
+        } else if self.space.val() == self.lookup_space.val() {
+            self.last_place.next = self.last_lookup.val();
+            if self.beat.val() {
+                self.lookup_enable.next = bit_cast::<WB, 16>(self.place.val());
+            }
         } else if self.beat.val() {
             self.activation_enable.next = bit_cast::<R, 16>(self.place.val());
         }
@@ -117,13 +144,13 @@ impl<const R: usize, const C: usize, const L: usize> Logic for Loader<R, C, L> {
         self.step.next = self.beat.val() & self.last_place.val().any();
         self.step_word.next = self.step.val();
         if self.start.val() {
-            self.loading.d.next = true;
+            self.state.d.next = true;
         }
         if self.step.val() & self.last_word.val() {
-            self.loading.d.next = false;
+            self.state.d.next = false;
         }
         if self.reset.val() {
-            self.loading.d.next = false;
+            self.state.d.next = false;
         }
     }
 }

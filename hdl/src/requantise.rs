@@ -249,8 +249,11 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
         self.first.d.next = self.wait_1.q.val();
         if self.countdown.q.val() == self.end.val() {
             self.running.d.next = self.valid.val();
+            self.countdown.d.next = self.end.val();
+        }
+        if (self.countdown.q.val() == self.end.val()) & self.valid.val() {
             self.countdown.d.next = self.steps.val();
-            self.first.d.next = self.valid.val();
+            self.first.d.next = true;
             if self.steps.val() < self.fetch_steps.val() {
                 self.countdown.d.next = self.fetch_steps.val();
                 self.first.d.next = false;

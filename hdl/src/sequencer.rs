@@ -1,25 +1,29 @@
 //! Fetches instructions, checks them, and starts the unit that executes each.
 //!
 //! ```text
-//!             ┌───────────────── beat ──────────────┐
+//!             ┌──────────────── beat ───────────────┐
 //!             ▼                                     │
-//!  reset ─► fetch ── 16 bytes ──► decode ──┬─ legal ┴─► start, fetch when not busy
-//!                                          └─ illegal ► error, until reset
+//!  reset ─► fetch ── 16 bytes ──► pending ──┬─ legal, nothing to wait for ─► start, fetch
+//!                                   ▲   │   └─ illegal ─► error, until reset
+//!                                   └───┘ a unit is busy that it waits for
 //! ```
-//! An instruction takes its beats and one cycle for decoding; the unit's `start` is
-//! in the decoding cycle. The next instruction's first beat is taken in the first
-//! cycle in which no unit is busy.
+//! An instruction takes its beats and one cycle to start, in which the unit's `start`
+//! is up; it starts later when its own unit or one of its waits is busy then. `halt`, and
+//! a store of the counters, wait for all units. The first beat of the next instruction
+//! may be taken in the next cycle, whatever the units do; only a load, and a store of
+//! the counters, end first.
 //!
-//! **Checks.** Operation code, memory, source and flags are legal; `begin` is the
-//! first instruction of a program and nowhere else ([`quern_isa::ERROR_ILLEGAL`]).
+//! **Checks.** Operation code, modifier and waits are legal; `begin` is the first
+//! instruction of a program and nowhere else ([`quern_isa::ERROR_ILLEGAL`]).
 //! Instruction set and configuration are this core's
 //! ([`quern_isa::ERROR_MISMATCH`]). Addresses and counts are not checked: they wrap
 //! at the size of the memory.
 //!
 //! `place`, `write`: as [`InstructionRegister`](crate::InstructionRegister) takes
-//! them. `idle`: no program runs. `error`: 0, or the error's code.
+//! them. `modifier`: of the instruction that starts. `idle`: no program runs. `error`: 0,
+//! or the error's code.
 
-use quern_isa::{opcode, Config, ERROR_ILLEGAL, ERROR_MISMATCH, ISA_VERSION};
+use quern_isa::{opcode, Config, Source, ERROR_ILLEGAL, ERROR_MISMATCH, ISA_VERSION};
 use rust_hdl::prelude::*;
 
 #[derive(LogicBlock)]
@@ -29,46 +33,61 @@ pub struct Sequencer {
     /// Bytes 0 to 3 of the instruction, where `write` says so.
     pub place: [Signal<In, Bits<8>>; 4],
     pub write: Signal<In, Bits<16>>,
-    pub opcode: Signal<In, Bits<3>>,
-    pub modifier: Signal<In, Bits<2>>,
-    /// A unit executes the previous instruction.
-    pub busy: Signal<In, Bit>,
+    pub loading: Signal<In, Bit>,
+    pub matrix_busy: Signal<In, Bit>,
+    pub activation_busy: Signal<In, Bit>,
+    pub store_busy: Signal<In, Bit>,
+    /// The counters are being stored.
+    pub storing_counters: Signal<In, Bit>,
     /// Ready for a beat of an instruction.
     pub fetch: Signal<Out, Bit>,
+    pub modifier: Signal<Out, Bits<4>>,
     pub start_load: Signal<Out, Bit>,
     pub start_matrix: Signal<Out, Bit>,
     pub start_activate: Signal<Out, Bit>,
     pub start_store: Signal<Out, Bit>,
+    pub write_pattern: Signal<Out, Bit>,
+    pub write_target: Signal<Out, Bit>,
+    pub start_vector: Signal<Out, Bit>,
     /// The first beat of a program is taken.
     pub begin_run: Signal<Out, Bit>,
     /// Between the first beat of a program and its `halt`.
     pub running: Signal<Out, Bit>,
     pub idle: Signal<Out, Bit>,
     pub error: Signal<Out, Bits<4>>,
-    decode: DFF<Bit>,
+    pending: DFF<Bit>,
     running_state: DFF<Bit>,
     /// A `begin` has been executed, its `halt` not yet.
     begun: DFF<Bit>,
     error_state: DFF<Bits<2>>,
-    // What is not kept of the instruction but matters.
-    strange_opcode: DFF<Bit>,
-    large_modifier: DFF<Bit>,
+    // The instruction: one of these, or none that is known.
+    is_begin: DFF<Bit>,
+    is_load: DFF<Bit>,
+    is_matrix: DFF<Bit>,
+    is_activate: DFF<Bit>,
+    is_store: DFF<Bit>,
+    is_halt: DFF<Bit>,
+    is_pattern: DFF<Bit>,
+    is_target: DFF<Bit>,
+    is_vector: DFF<Bit>,
+    modifier_field: DFF<Bits<4>>,
+    waits: DFF<Bits<4>>,
     mismatch: DFF<Bit>,
     first_beat: Signal<Local, Bit>,
-    is_begin: Signal<Local, Bit>,
-    is_matrix: Signal<Local, Bit>,
-    is_activate: Signal<Local, Bit>,
-    is_store: Signal<Local, Bit>,
-    is_halt: Signal<Local, Bit>,
+    strange: Signal<Local, Bit>,
     illegal: Signal<Local, Bit>,
+    waits_for_all: Signal<Local, Bit>,
+    blocked: Signal<Local, Bit>,
     execute: Signal<Local, Bit>,
-    opcode_begin: Constant<Bits<3>>,
-    opcode_load: Constant<Bits<3>>,
-    opcode_matrix: Constant<Bits<3>>,
-    opcode_activate: Constant<Bits<3>>,
-    opcode_store: Constant<Bits<3>>,
-    opcode_halt: Constant<Bits<3>>,
-    no_source: Constant<Bits<2>>,
+    opcode_begin: Constant<Bits<8>>,
+    opcode_load: Constant<Bits<8>>,
+    opcode_matrix: Constant<Bits<8>>,
+    opcode_activate: Constant<Bits<8>>,
+    opcode_store: Constant<Bits<8>>,
+    opcode_halt: Constant<Bits<8>>,
+    opcode_pattern: Constant<Bits<8>>,
+    opcode_target: Constant<Bits<8>>,
+    opcode_vector: Constant<Bits<8>>,
     version: Constant<Bits<8>>,
     fingerprint_low: Constant<Bits<8>>,
     fingerprint_high: Constant<Bits<8>>,
@@ -78,8 +97,8 @@ pub struct Sequencer {
 
 impl Sequencer {
     pub fn new(config: &Config) -> Self {
-        // The check of an operation code is for these.
-        const { assert!(opcode::BEGIN == 1 && opcode::HALT == 6) }
+        // `illegal` and `waits_for_all` look at bits of the modifier.
+        const { assert!(Source::Counters as u8 == 2 && quern_isa::Space::ALL.len() == 5) }
         let [fingerprint_low, fingerprint_high] = config.fingerprint().to_le_bytes();
         fn constant<const N: usize>(value: u8) -> Constant<Bits<N>> {
             Constant::new(value.to_bits())
@@ -89,32 +108,45 @@ impl Sequencer {
             reset: Default::default(),
             place: std::array::from_fn(|_| Default::default()),
             write: Default::default(),
-            opcode: Default::default(),
-            modifier: Default::default(),
-            busy: Default::default(),
+            loading: Default::default(),
+            matrix_busy: Default::default(),
+            activation_busy: Default::default(),
+            store_busy: Default::default(),
+            storing_counters: Default::default(),
             fetch: Default::default(),
+            modifier: Default::default(),
             start_load: Default::default(),
             start_matrix: Default::default(),
             start_activate: Default::default(),
             start_store: Default::default(),
+            write_pattern: Default::default(),
+            write_target: Default::default(),
+            start_vector: Default::default(),
             begin_run: Default::default(),
             running: Default::default(),
             idle: Default::default(),
             error: Default::default(),
-            decode: Default::default(),
+            pending: Default::default(),
             running_state: Default::default(),
             begun: Default::default(),
             error_state: Default::default(),
-            strange_opcode: Default::default(),
-            large_modifier: Default::default(),
-            mismatch: Default::default(),
-            first_beat: Default::default(),
             is_begin: Default::default(),
+            is_load: Default::default(),
             is_matrix: Default::default(),
             is_activate: Default::default(),
             is_store: Default::default(),
             is_halt: Default::default(),
+            is_pattern: Default::default(),
+            is_target: Default::default(),
+            is_vector: Default::default(),
+            modifier_field: Default::default(),
+            waits: Default::default(),
+            mismatch: Default::default(),
+            first_beat: Default::default(),
+            strange: Default::default(),
             illegal: Default::default(),
+            waits_for_all: Default::default(),
+            blocked: Default::default(),
             execute: Default::default(),
             opcode_begin: constant(opcode::BEGIN),
             opcode_load: constant(opcode::LOAD),
@@ -122,7 +154,9 @@ impl Sequencer {
             opcode_activate: constant(opcode::ACTIVATE),
             opcode_store: constant(opcode::STORE),
             opcode_halt: constant(opcode::HALT),
-            no_source: constant(3),
+            opcode_pattern: constant(opcode::PATTERN),
+            opcode_target: constant(opcode::TARGET),
+            opcode_vector: constant(opcode::VECTOR),
             version: constant(ISA_VERSION),
             fingerprint_low: constant(fingerprint_low),
             fingerprint_high: constant(fingerprint_high),
@@ -140,18 +174,31 @@ impl Logic for Sequencer {
         dff_setup!(
             self,
             clock,
-            decode,
+            pending,
             running_state,
             begun,
             error_state,
-            strange_opcode,
-            large_modifier,
+            is_begin,
+            is_load,
+            is_matrix,
+            is_activate,
+            is_store,
+            is_halt,
+            is_pattern,
+            is_target,
+            is_vector,
+            modifier_field,
+            waits,
             mismatch
         );
-        self.fetch.next = !(self.busy.val() | self.decode.q.val() | self.error_state.q.val().any());
+        self.fetch.next = !(self.pending.q.val()
+            | self.loading.val()
+            | self.storing_counters.val()
+            | self.error_state.q.val().any());
         self.running.next = self.running_state.q.val();
         self.idle.next = !self.running_state.q.val();
         self.error.next = bit_cast::<4, 2>(self.error_state.q.val());
+        self.modifier.next = self.modifier_field.q.val();
 
         // Fetch: look at the bytes as they come.
         self.first_beat.next = self.write.val().get_bit(0);
@@ -159,12 +206,19 @@ impl Logic for Sequencer {
         if self.first_beat.val() {
             self.running_state.d.next = true;
             self.mismatch.d.next = false;
-            self.strange_opcode.d.next = self.place[0].val().get_bits::<5>(3).any()
-                | self.place[0].val().get_bits::<3>(0).all()
-                | !self.place[0].val().get_bits::<3>(0).any();
+            self.is_begin.d.next = self.place[0].val() == self.opcode_begin.val();
+            self.is_load.d.next = self.place[0].val() == self.opcode_load.val();
+            self.is_matrix.d.next = self.place[0].val() == self.opcode_matrix.val();
+            self.is_activate.d.next = self.place[0].val() == self.opcode_activate.val();
+            self.is_store.d.next = self.place[0].val() == self.opcode_store.val();
+            self.is_halt.d.next = self.place[0].val() == self.opcode_halt.val();
+            self.is_pattern.d.next = self.place[0].val() == self.opcode_pattern.val();
+            self.is_target.d.next = self.place[0].val() == self.opcode_target.val();
+            self.is_vector.d.next = self.place[0].val() == self.opcode_vector.val();
         }
         if self.write.val().get_bit(1) {
-            self.large_modifier.d.next = self.place[1].val().get_bits::<6>(2).any();
+            self.modifier_field.d.next = self.place[1].val().get_bits::<4>(0);
+            self.waits.d.next = self.place[1].val().get_bits::<4>(4);
             if self.place[1].val() != self.version.val() {
                 self.mismatch.d.next = true;
             }
@@ -175,49 +229,95 @@ impl Logic for Sequencer {
         if self.write.val().get_bit(3) & (self.place[3].val() != self.fingerprint_high.val()) {
             self.mismatch.d.next = true;
         }
-        self.decode.d.next = self.write.val().get_bit(15);
 
-        // Decode.
-        self.is_begin.next = self.opcode.val() == self.opcode_begin.val();
-        self.is_matrix.next = self.opcode.val() == self.opcode_matrix.val();
-        self.is_activate.next = self.opcode.val() == self.opcode_activate.val();
-        self.is_store.next = self.opcode.val() == self.opcode_store.val();
-        self.is_halt.next = self.opcode.val() == self.opcode_halt.val();
-        self.illegal.next =
-            self.strange_opcode.q.val() | (self.is_begin.val() == self.begun.q.val());
-        if !self.is_begin.val() & self.large_modifier.q.val() {
+        // Check.
+        self.strange.next = !(self.is_begin.q.val()
+            | self.is_load.q.val()
+            | self.is_matrix.q.val()
+            | self.is_activate.q.val()
+            | self.is_store.q.val()
+            | self.is_halt.q.val()
+            | self.is_pattern.q.val()
+            | self.is_target.q.val()
+            | self.is_vector.q.val());
+        self.illegal.next = self.strange.val() | (self.is_begin.q.val() == self.begun.q.val());
+        if !self.is_begin.q.val() & self.waits.q.val().get_bit(3) {
             self.illegal.next = true;
         }
-        if (self.is_matrix.val() | self.is_activate.val()) & self.modifier.val().get_bit(1) {
+        if !self.is_begin.q.val()
+            & !self.is_vector.q.val()
+            & self.modifier_field.q.val().get_bit(3)
+        {
             self.illegal.next = true;
         }
-        if self.is_store.val() & (self.modifier.val() == self.no_source.val()) {
+        if self.is_load.q.val()
+            & self.modifier_field.q.val().get_bit(2)
+            & self.modifier_field.q.val().get_bits::<2>(0).any()
+        {
             self.illegal.next = true;
         }
-        if self.is_halt.val() & self.modifier.val().any() {
+        if (self.is_matrix.q.val() | self.is_activate.q.val())
+            & self.modifier_field.q.val().get_bits::<2>(1).any()
+        {
             self.illegal.next = true;
         }
-        self.execute.next = self.decode.q.val() & !self.illegal.val();
-        self.start_load.next = self.execute.val() & (self.opcode.val() == self.opcode_load.val());
-        self.start_matrix.next = self.execute.val() & self.is_matrix.val();
-        self.start_activate.next = self.execute.val() & self.is_activate.val();
-        self.start_store.next = self.execute.val() & self.is_store.val();
-        if self.decode.q.val() & self.illegal.val() {
+        if self.is_store.q.val()
+            & (self.modifier_field.q.val().get_bit(2)
+                | self.modifier_field.q.val().get_bits::<2>(0).all())
+        {
+            self.illegal.next = true;
+        }
+        if (self.is_halt.q.val() | self.is_pattern.q.val() | self.is_target.q.val())
+            & self.modifier_field.q.val().get_bits::<3>(0).any()
+        {
+            self.illegal.next = true;
+        }
+
+        // Start.
+        self.waits_for_all.next = self.is_halt.q.val()
+            | (self.is_store.q.val() & self.modifier_field.q.val().get_bit(1));
+        self.blocked.next = (self.matrix_busy.val()
+            & (self.waits.q.val().get_bit(0)
+                | self.is_matrix.q.val()
+                | self.waits_for_all.val()))
+            | (self.activation_busy.val()
+                & (self.waits.q.val().get_bit(1)
+                    | self.is_activate.q.val()
+                    | self.is_vector.q.val()
+                    | self.waits_for_all.val()))
+            | (self.store_busy.val()
+                & (self.waits.q.val().get_bit(2) | self.is_store.q.val() | self.waits_for_all.val()));
+        self.execute.next = self.pending.q.val() & !self.illegal.val() & !self.blocked.val();
+        self.start_load.next = self.execute.val() & self.is_load.q.val();
+        self.start_matrix.next = self.execute.val() & self.is_matrix.q.val();
+        self.start_activate.next = self.execute.val() & self.is_activate.q.val();
+        self.start_store.next = self.execute.val() & self.is_store.q.val();
+        self.write_pattern.next = self.execute.val() & self.is_pattern.q.val();
+        self.write_target.next = self.execute.val() & self.is_target.q.val();
+        self.start_vector.next = self.execute.val() & self.is_vector.q.val();
+        if self.execute.val() {
+            self.pending.d.next = false;
+        }
+        if self.write.val().get_bit(15) {
+            self.pending.d.next = true;
+        }
+        if self.pending.q.val() & self.illegal.val() {
+            self.pending.d.next = false;
             self.error_state.d.next = self.error_illegal.val();
         }
-        if self.execute.val() & self.is_begin.val() {
+        if self.execute.val() & self.is_begin.q.val() {
             self.begun.d.next = true;
             if self.mismatch.q.val() {
                 self.error_state.d.next = self.error_mismatch.val();
             }
         }
-        if self.execute.val() & self.is_halt.val() {
+        if self.execute.val() & self.is_halt.q.val() {
             self.running_state.d.next = false;
             self.begun.d.next = false;
         }
 
         if self.reset.val() {
-            self.decode.d.next = false;
+            self.pending.d.next = false;
             self.running_state.d.next = false;
             self.begun.d.next = false;
             self.error_state.d.next = 0.into();

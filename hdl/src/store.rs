@@ -16,35 +16,40 @@
 //! taken: `words · (2 + beats) + 1` cycles when the port is always ready.
 //!
 //! A word is R lanes, or C accumulators of 4 bytes, or the 4 counters of 4 bytes.
-//! While `active` the memories are addressed with the word's address, which
-//! `step_word` moves on.
+//! Operands (`source`, `first_word`, `words`) are taken with `start`. While
+//! `reads_activations` or `reads_accumulators` is up that memory is addressed with
+//! `address`. Of an accumulator word `capture_sums` says when it comes back, and
+//! `next_sum` goes to its next column, as [`AccumulatorWord`](crate::AccumulatorWord)
+//! does it.
 //!
-//! `source`: as `quern_isa::Source`; `advance`, `last`: to the [`BeatRing`](crate::BeatRing);
-//! `capture`, `rotate`: to the [`Counters`](crate::Counters).
+//! `source`: as `quern_isa::Source`; `capture`, `rotate`: to the
+//! [`Counters`](crate::Counters).
 
-use crate::BeatSelect;
+use crate::{BeatRing, BeatSelect, LoadableCounter};
 use quern_isa::Source;
 use rust_hdl::prelude::*;
 
+/// `R` lanes, `C` columns, `W` accumulator bits, `S` stream bytes, `F` bits of an address
+/// or count.
 #[derive(LogicBlock)]
-pub struct Store<const R: usize, const C: usize, const W: usize, const S: usize> {
+pub struct Store<const R: usize, const C: usize, const W: usize, const S: usize, const F: usize> {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
     pub start: Signal<In, Bit>,
     pub source: Signal<In, Bits<2>>,
-    pub last_word: Signal<In, Bit>,
-    pub place: Signal<In, Bits<16>>,
+    pub first_word: Signal<In, Bits<F>>,
+    pub words: Signal<In, Bits<F>>,
     pub lane: [Signal<In, Bits<8>>; R],
-    /// Of the addressed accumulators, the one wanted in this cycle.
-    pub column: Signal<Out, Bits<5>>,
     pub sum: Signal<In, Bits<W>>,
     pub counter: Signal<In, Bits<32>>,
     pub output_ready: Signal<In, Bit>,
     pub busy: Signal<Out, Bit>,
-    pub active: Signal<Out, Bit>,
-    pub advance: Signal<Out, Bit>,
-    pub last: Signal<Out, Bit>,
-    pub step_word: Signal<Out, Bit>,
+    pub storing_counters: Signal<Out, Bit>,
+    pub address: Signal<Out, Bits<F>>,
+    pub reads_activations: Signal<Out, Bit>,
+    pub reads_accumulators: Signal<Out, Bit>,
+    pub capture_sums: Signal<Out, Bit>,
+    pub next_sum: Signal<Out, Bit>,
     pub capture: Signal<Out, Bit>,
     pub rotate: Signal<Out, Bit>,
     /// A beat waits for the port, other than of the counters.
@@ -52,25 +57,33 @@ pub struct Store<const R: usize, const C: usize, const W: usize, const S: usize>
     pub output: [Signal<Out, Bits<8>>; S],
     pub output_valid: Signal<Out, Bit>,
     select: BeatSelect<R, S>,
+    ring: BeatRing<R>,
+    word: LoadableCounter<F>,
+    remaining: LoadableCounter<F>,
+    held_source: DFF<Bits<2>>,
     state: DFF<Bit>,
     addressed: DFF<Bit>,
     settled: DFF<Bit>,
-    column_count: DFF<Bits<5>>,
     part: DFF<Bits<2>>,
     valid: DFF<Bit>,
     beat: [DFF<Bits<8>>; S],
     take: Signal<Local, Bit>,
     is_activations: Signal<Local, Bit>,
+    is_accumulators: Signal<Local, Bit>,
     is_counters: Signal<Local, Bit>,
     place_done: Signal<Local, Bit>,
-    last_place: Signal<Local, Bits<16>>,
+    last_place: Signal<Local, Bits<R>>,
+    last_word: Signal<Local, Bit>,
+    advance: Signal<Local, Bit>,
     word_done: Signal<Local, Bit>,
     signs: Signal<Local, Bits<32>>,
     activations: Constant<Bits<2>>,
+    accumulators: Constant<Bits<2>>,
     counters: Constant<Bits<2>>,
-    last_activation: Constant<Bits<16>>,
-    last_sum: Constant<Bits<16>>,
-    last_counter: Constant<Bits<16>>,
+    one_word: Constant<Bits<F>>,
+    last_activation: Constant<Bits<R>>,
+    last_sum: Constant<Bits<R>>,
+    last_counter: Constant<Bits<R>>,
     /// The sign bit of an accumulator.
     sign: Constant<Bits<W>>,
     /// The bits above an accumulator in 32.
@@ -79,8 +92,9 @@ pub struct Store<const R: usize, const C: usize, const W: usize, const S: usize>
     wide: Constant<Bit>,
 }
 
-impl<const R: usize, const C: usize, const W: usize, const S: usize> Default for Store<R, C, W, S> {
+impl<const R: usize, const C: usize, const W: usize, const S: usize, const F: usize> Default for Store<R, C, W, S, F> {
     fn default() -> Self {
+        const { assert!(R >= C && R >= 4, "no word has more places than lanes") }
         let last = |places: usize| Constant::new((1u64 << (places - 1)).into());
         let wide = S > 1;
         Self {
@@ -88,25 +102,29 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize> Default for
             reset: Default::default(),
             start: Default::default(),
             source: Default::default(),
-            last_word: Default::default(),
-            place: Default::default(),
+            first_word: Default::default(),
+            words: Default::default(),
             lane: std::array::from_fn(|_| Default::default()),
-            column: Default::default(),
             sum: Default::default(),
             counter: Default::default(),
             output_ready: Default::default(),
             busy: Default::default(),
-            active: Default::default(),
-            advance: Default::default(),
-            last: Default::default(),
-            step_word: Default::default(),
+            storing_counters: Default::default(),
+            address: Default::default(),
+            reads_activations: Default::default(),
+            reads_accumulators: Default::default(),
+            capture_sums: Default::default(),
+            next_sum: Default::default(),
             capture: Default::default(),
             rotate: Default::default(),
             stalled: Default::default(),
             output: std::array::from_fn(|_| Default::default()),
             output_valid: Default::default(),
-            column_count: Default::default(),
             select: Default::default(),
+            ring: Default::default(),
+            word: LoadableCounter::up(),
+            remaining: LoadableCounter::down(),
+            held_source: Default::default(),
             state: Default::default(),
             addressed: Default::default(),
             settled: Default::default(),
@@ -115,13 +133,18 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize> Default for
             beat: std::array::from_fn(|_| Default::default()),
             take: Default::default(),
             is_activations: Default::default(),
+            is_accumulators: Default::default(),
             is_counters: Default::default(),
             place_done: Default::default(),
             last_place: Default::default(),
+            last_word: Default::default(),
+            advance: Default::default(),
             word_done: Default::default(),
             signs: Default::default(),
             activations: Constant::new((Source::Activations as u64).into()),
+            accumulators: Constant::new((Source::Accumulators as u64).into()),
             counters: Constant::new((Source::Counters as u64).into()),
+            one_word: Constant::new(1.into()),
             last_activation: last(if wide { 1 } else { R }),
             last_sum: last(C),
             last_counter: last(4),
@@ -132,7 +155,7 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize> Default for
     }
 }
 
-impl<const R: usize, const C: usize, const W: usize, const S: usize> Logic for Store<R, C, W, S> {
+impl<const R: usize, const C: usize, const W: usize, const S: usize, const F: usize> Logic for Store<R, C, W, S, F> {
     crate::unit!("Executes store: sends words to the output stream.");
 
     #[hdl_gen]
@@ -143,12 +166,16 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize> Logic for S
             state,
             addressed,
             settled,
-            column_count,
+            held_source,
             part,
             valid
         );
-        self.is_activations.next = self.source.val() == self.activations.val();
-        self.is_counters.next = self.source.val() == self.counters.val();
+        if self.start.val() {
+            self.held_source.d.next = self.source.val();
+        }
+        self.is_activations.next = self.held_source.q.val() == self.activations.val();
+        self.is_accumulators.next = self.held_source.q.val() == self.accumulators.val();
+        self.is_counters.next = self.held_source.q.val() == self.counters.val();
 
         // The output register takes a beat whenever it is free.
         self.take.next = self.state.q.val()
@@ -174,11 +201,13 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize> Logic for S
         if self.is_counters.val() {
             self.last_place.next = self.last_counter.val();
         }
-        self.last_place.next = self.last_place.val() & self.place.val();
+        self.last_place.next = self.last_place.val() & self.ring.place.val();
         self.advance.next = self.take.val() & self.place_done.val();
-        self.last.next = self.last_place.val().any();
         self.word_done.next = self.take.val() & self.place_done.val() & self.last_place.val().any();
-        self.step_word.next = self.word_done.val();
+        self.ring.clock.next = self.clock.val();
+        self.ring.reset.next = self.reset.val();
+        self.ring.advance.next = self.advance.val();
+        self.ring.last.next = self.last_place.val().any();
 
         // Words.
         self.addressed.d.next = self.state.q.val() & !self.word_done.val();
@@ -187,22 +216,33 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize> Logic for S
             self.state.d.next = true;
             self.part.d.next = 0.into();
         }
+        self.word.clock.next = self.clock.val();
+        self.word.load.next = self.start.val();
+        self.word.value.next = self.first_word.val();
+        self.word.step.next = self.word_done.val();
+        self.remaining.clock.next = self.clock.val();
+        self.remaining.load.next = self.start.val();
+        self.remaining.value.next = self.words.val();
+        self.remaining.step.next = self.word_done.val();
+        self.last_word.next = self.remaining.q.val() == self.one_word.val();
         if self.word_done.val() & (self.last_word.val() | self.is_counters.val()) {
             self.state.d.next = false;
         }
-        self.active.next = self.state.q.val();
         self.busy.next = self.state.q.val() | self.valid.q.val();
+        self.storing_counters.next =
+            (self.state.q.val() | self.valid.q.val()) & self.is_counters.val();
+        self.address.next = self.word.q.val();
+        self.reads_activations.next = self.state.q.val() & self.is_activations.val();
+        self.reads_accumulators.next = self.state.q.val() & self.is_accumulators.val();
+        self.capture_sums.next = self.state.q.val()
+            & self.is_accumulators.val()
+            & self.addressed.q.val()
+            & !self.settled.q.val();
+        self.next_sum.next = self.advance.val() & self.is_accumulators.val();
         self.capture.next = self.state.q.val() & !self.addressed.q.val();
         self.rotate.next = self.take.val() & self.is_counters.val();
 
         // Data.
-        if self.advance.val() {
-            self.column_count.d.next = self.column_count.q.val() + 1;
-        }
-        if self.start.val() | self.word_done.val() {
-            self.column_count.d.next = 0.into();
-        }
-        self.column.next = self.column_count.q.val();
         for i in 0..R {
             self.select.lane[i].next = self.lane[i].val();
         }
@@ -211,10 +251,10 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize> Logic for S
             self.signs.next = self.sign_extension.val();
         }
         self.select.sum.next = bit_cast::<32, W>(self.sum.val()) | self.signs.val();
-        self.select.place.next = self.place.val();
+        self.select.place.next = bit_cast::<16, R>(self.ring.place.val());
         self.select.part.next = self.part.q.val();
         self.select.counter.next = self.counter.val();
-        self.select.source.next = self.source.val();
+        self.select.source.next = self.held_source.q.val();
         for i in 0..S {
             self.beat[i].clock.next = self.clock.val();
             self.beat[i].d.next = self.beat[i].q.val();

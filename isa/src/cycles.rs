@@ -1,52 +1,18 @@
-//! The cycle model: how many clock cycles the RTL takes, exactly, when both stream
-//! ports are always ready.
+//! The cycle model: when everything in the core happens, exactly, when both stream ports
+//! are always ready (bytes from host memory excepted, which wait for what the program
+//! itself stores).
+//!
+//! Instructions pass through one place, the sequencer, in order. So time is followed
+//! there, and of each unit only when it is free again. Two of them get in each other's
+//! way: the activation unit's accumulator reads take slots of the matrix sequencer's
+//! positions, and its writes hold up a load of activations. Their cycles depend on
+//! nothing else and are listed when an instruction of the activation unit starts.
 
-use crate::numerics::{idle_steps, step_count};
-use crate::{ChannelParameters, Config, Instruction, Matrix, Pattern, Source, Target};
+use crate::activation_cycles::ActivationTimes;
+use crate::{Config, Counters, Instruction, Source, Space, Unit, Waits};
 
-/// Cycles from the first beat of the instruction to the cycle before the first
-/// beat of the next one, data of a `Load` included.
-///
-/// `parameters` gives the parameter word at an index, as it is when the
-/// instruction executes: the requantiser's time depends on it.
-pub fn instruction_cycles(
-    config: &Config,
-    instruction: &Instruction,
-    (pattern, target): (Option<Pattern>, Option<Target>),
-    parameters: impl Fn(usize) -> ChannelParameters,
-) -> u64 {
-    let execution = match instruction {
-        Instruction::Begin { .. }
-        | Instruction::Halt
-        | Instruction::Pattern(_)
-        | Instruction::Target(_) => 0,
-        Instruction::Load { space, count, .. } => *count as u64 * config.word_beats(*space) as u64,
-        Instruction::Matrix(matrix) => {
-            let positions = pattern.map_or(0, |pattern| pattern.positions());
-            matrix_cycles(config, matrix, positions as u64)
-        }
-        // The unit starts in the decoding cycle.
-        Instruction::Activate(activate) => {
-            let positions = target.map_or(0, |target| target.positions());
-            let first = activate.parameter as usize;
-            let outputs = first..first + activate.columns as usize;
-            activate_cycles(config, positions as u64, outputs, parameters) - 1
-        }
-        Instruction::Vector(vector) => {
-            let positions = target.map_or(0, |target| target.positions());
-            let first = vector.parameter as usize;
-            let outputs = (0..vector.columns as usize).map(|i| first + i % config.vector_lanes);
-            let taps = vector.inner as u64 * vector.outer as u64;
-            let reads = positions as u64 * vector.columns as u64 * taps;
-            reads + activate_cycles(config, positions as u64, outputs, parameters) - 1
-        }
-        Instruction::Store { source, count, .. } => store_cycles(config, *source, *count),
-    };
-    fetch_cycles(config) + execution
-}
-
-/// Cycles from the first beat of an instruction to the cycle before it executes:
-/// its beats and one for decoding.
+/// Cycles from the first beat of an instruction to the one that starts it, without
+/// waiting, included.
 pub fn fetch_cycles(config: &Config) -> u64 {
     config.instruction_beats() as u64 + 1
 }
@@ -57,43 +23,243 @@ pub const fn matrix_latency(lanes: usize) -> u32 {
     lanes as u32 + 4
 }
 
-/// One pass of all positions per tile, without gaps, then the last pass's sums leave
-/// the array. A pass lasts at least as long as its tile takes to load.
-fn matrix_cycles(config: &Config, matrix: &Matrix, positions: u64) -> u64 {
-    let tiles = matrix.inner as u64 * matrix.outer as u64;
-    let pass = positions.max(config.lanes as u64);
-    (tiles - 1) * pass + positions + matrix_latency(config.lanes) as u64 + 1
+/// Cycles from the slot that the activation unit takes to the cycle in which the
+/// accumulator memory takes its address.
+pub const fn accumulator_read_latency(lanes: usize) -> u32 {
+    matrix_latency(lanes) + 1
 }
 
-/// Two cycles per word to read it, its beats, and one for the last to be taken.
-fn store_cycles(config: &Config, source: Source, count: u16) -> u64 {
-    const SUM_BYTES: usize = 4;
-    let beats = |values: usize, bytes: usize| (values * bytes.div_ceil(config.stream_bytes)) as u64;
-    let (words, word_beats) = match source {
-        Source::Activations => (count as u64, beats(1, config.lanes)),
-        Source::Accumulators => (count as u64, beats(config.columns, SUM_BYTES)),
-        Source::Counters => (1, beats(4, SUM_BYTES)),
-    };
-    words * (2 + word_beats) + 1
+/// Follows a run. Cycle 0 takes the first beat of `begin`.
+#[derive(Debug, Clone)]
+pub struct Timing {
+    config: Config,
+    /// First cycle in which the sequencer, or the loader, can take a beat.
+    now: u64,
+    input_stalls: u64,
+    matrix_cycles: u64,
+    matrix: Option<MatrixRun>,
+    activation_free: u64,
+    store_free: u64,
+    /// Cycles of the activation unit's accumulator reads since the matrix instruction
+    /// under way started, and of its writes.
+    requests: Vec<u64>,
+    writes: Vec<u64>,
+    stores: Vec<StoreRun>,
+    /// A load of activations is under way.
+    loading_activations: bool,
 }
 
-/// Cycles from the one `ActivationUnit` gets its start pulse in to the one it writes
-/// the last byte in, both included.
-///
-/// Five cycles to fetch the first output, seven from the last one's product to its
-/// write. Between them a cycle for each digit of a sum and one more, but not fewer
-/// than it takes to fetch the next output.
-pub fn activate_cycles(
-    config: &Config,
+/// A matrix instruction that has started.
+#[derive(Debug, Clone, Copy)]
+struct MatrixRun {
+    start: u64,
+    passes: u64,
     positions: u64,
-    outputs: impl Iterator<Item = usize>,
-    parameters: impl Fn(usize) -> ChannelParameters,
-) -> u64 {
-    const FETCH: u32 = 4;
-    let rows = config.requantise_rows;
-    let position: u64 = outputs
-        .map(|output| parameters(output).steps)
-        .map(|steps| FETCH.max(step_count(steps, rows) - idle_steps(rows) + 1) as u64)
-        .sum();
-    5 + positions * position + 7
+}
+
+/// A store that has started. Its beats follow those of the store before it.
+#[derive(Debug, Clone, Copy)]
+struct StoreRun {
+    start: u64,
+    first_beat: u64,
+    beats: u64,
+    word_beats: u64,
+}
+
+impl StoreRun {
+    /// Two cycles per word to read it, its beats, and one for a beat to be taken.
+    fn cycle_of_beat(&self, beat: u64) -> u64 {
+        let beat = beat - self.first_beat;
+        let words = beat / self.word_beats;
+        self.start + beat + 2 * (words + 1) + 2
+    }
+
+    fn free(&self) -> u64 {
+        self.cycle_of_beat(self.first_beat + self.beats - 1) + 1
+    }
+}
+
+impl Timing {
+    pub fn new(config: &Config) -> Timing {
+        Timing {
+            config: *config,
+            now: 0,
+            input_stalls: 0,
+            matrix_cycles: 0,
+            matrix: None,
+            activation_free: 0,
+            store_free: 0,
+            requests: Vec::new(),
+            writes: Vec::new(),
+            stores: Vec::new(),
+            loading_activations: false,
+        }
+    }
+
+    /// The next beats of the input are taken; they wait until `awaited` bytes have been
+    /// received.
+    pub fn beats(&mut self, beats: u64, awaited: usize) {
+        let available = self.received(awaited);
+        let taken = |writes: &[u64], cycle| writes.binary_search(&cycle).is_ok();
+        match self.loading_activations && self.writes.last() >= Some(&self.now) {
+            false => {
+                self.input_stalls += available.saturating_sub(self.now);
+                self.now = self.now.max(available) + beats;
+            }
+            true => {
+                let mut rest = beats;
+                while rest > 0 {
+                    if !taken(&self.writes, self.now) {
+                        match self.now < available {
+                            true => self.input_stalls += 1,
+                            false => rest -= 1,
+                        }
+                    }
+                    self.now += 1;
+                }
+            }
+        }
+    }
+
+    /// The instruction that has been fetched starts: the cycle in which it does.
+    pub fn start(&mut self, instruction: &Instruction, waits: Waits) -> u64 {
+        let own = Unit::of(instruction);
+        let waits_for_all = match instruction {
+            Instruction::Halt => true,
+            Instruction::Store { source, .. } => *source == Source::Counters,
+            _ => false,
+        };
+        let mut start = self.now;
+        for unit in Unit::ALL {
+            if waits_for_all || waits.contains(unit) || own == Some(unit) {
+                start = start.max(self.free(unit));
+            }
+        }
+        self.now = start + 1;
+        self.loading_activations = matches!(
+            instruction,
+            Instruction::Load {
+                space: Space::Activations,
+                ..
+            }
+        );
+        start
+    }
+
+    /// The data of a load are in.
+    pub fn loaded(&mut self) {
+        self.loading_activations = false;
+    }
+
+    /// A matrix instruction has started.
+    pub fn matrix(&mut self, start: u64, passes: usize, positions: usize) {
+        self.requests.retain(|&request| request > start);
+        self.matrix_cycles += (passes * positions) as u64;
+        self.matrix = Some(MatrixRun {
+            start,
+            passes: passes as u64,
+            positions: positions as u64,
+        });
+    }
+
+    /// An instruction of the activation unit has started.
+    pub fn activation(&mut self, start: u64, times: &ActivationTimes) {
+        // All listed before are over; a matrix instruction under way may still have
+        // to be told of them.
+        if self.free(Unit::Matrix) <= start {
+            self.requests.clear();
+        }
+        self.requests
+            .extend(times.requests.iter().map(|cycle| start + cycle));
+        self.writes.clear();
+        self.writes
+            .extend(times.writes.iter().map(|cycle| start + cycle));
+        self.activation_free = start + times.end;
+    }
+
+    /// A store has started.
+    pub fn store(&mut self, start: u64, source: Source, count: usize) {
+        const SUM_BYTES: usize = 4;
+        let beats = |bytes: usize| bytes.div_ceil(self.config.stream_bytes) as u64;
+        let (words, word_beats) = match source {
+            Source::Activations => (count as u64, beats(self.config.lanes)),
+            Source::Accumulators => {
+                let columns = self.config.columns as u64;
+                (count as u64, columns * beats(SUM_BYTES))
+            }
+            Source::Counters => (1, 4 * beats(SUM_BYTES)),
+        };
+        let store = StoreRun {
+            start,
+            first_beat: self.stores.last().map_or(0, |s| s.first_beat + s.beats),
+            beats: words * word_beats,
+            word_beats,
+        };
+        self.stores.push(store);
+        self.store_free = store.free();
+        if source == Source::Counters {
+            // Nothing is fetched meanwhile.
+            self.now = self.store_free;
+        }
+    }
+
+    /// The counters as `halt` leaves them or as a store sends them that starts in this
+    /// cycle.
+    pub fn counters(&self, start: u64) -> Counters {
+        Counters {
+            cycles: (start + 1) as u32,
+            input_stalls: self.input_stalls as u32,
+            output_stalls: 0,
+            matrix_cycles: self.matrix_cycles as u32,
+        }
+    }
+
+    /// The first cycle in which the next beat can be taken.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// The first cycle in which a unit is not busy, if nothing starts before.
+    fn free(&self, unit: Unit) -> u64 {
+        match unit {
+            Unit::Matrix => self.matrix.map_or(0, |run| self.matrix_free(run)),
+            Unit::Activation => self.activation_free,
+            Unit::Store => self.store_free,
+        }
+    }
+
+    /// One pass of all positions per tile, without gaps but for the slots taken by the
+    /// activation unit; then the last pass's sums leave the array. A pass lasts at least
+    /// as long as its tile takes to load.
+    fn matrix_free(&self, run: MatrixRun) -> u64 {
+        let rows = self.config.lanes as u64;
+        let mut slot = run.start + 2;
+        let mut requests = self.requests.iter().peekable();
+        for pass in 0..run.passes {
+            while requests.next_if(|&&request| request < slot).is_some() {}
+            if requests.peek().is_none() {
+                slot += (run.passes - pass - 1) * run.positions.max(rows) + run.positions;
+                break;
+            }
+            let mut end = slot + run.positions;
+            while requests.next_if(|&&request| request < end).is_some() {
+                end += 1;
+            }
+            slot = match pass + 1 == run.passes {
+                true => end,
+                false => end.max(slot + rows),
+            };
+        }
+        slot + accumulator_read_latency(self.config.lanes) as u64 + 1
+    }
+
+    /// The first cycle in which so many bytes of the output have been received.
+    fn received(&self, bytes: usize) -> u64 {
+        let beats = bytes.div_ceil(self.config.stream_bytes) as u64;
+        if beats == 0 {
+            return 0;
+        }
+        let store = self.stores.partition_point(|s| s.first_beat < beats);
+        self.stores[store - 1].cycle_of_beat(beats - 1) + 1
+    }
 }

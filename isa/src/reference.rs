@@ -1,9 +1,10 @@
 //! The reference machine: the executable meaning of the instruction set.
 
+use crate::cycles::Timing;
 use crate::numerics::{requantise_with, wrap};
 use crate::trace::{Event, Tracer};
 use crate::{
-    cycles, Activate, ChannelParameters, Combine, Config, Counters, Hazards, Instruction, Machine,
+    activation_cycles, Activate, ChannelParameters, Combine, Config, Hazards, Instruction, Machine,
     MachineError, Matrix, Memories, Pattern, Program, Run, Script, Source, Space, Target, Unit,
     Vector, Waits, INSTRUCTION_BYTES, ISA_VERSION,
 };
@@ -42,7 +43,8 @@ impl Reference {
             memories: &mut self.memories,
             script: Script::new(program, host)?,
             tracer,
-            counters: Counters::default(),
+            timing: Timing::new(&self.config),
+            started: 0,
             hazards: Hazards::new(&self.config),
             pattern: None,
             target: None,
@@ -53,7 +55,7 @@ impl Reference {
         while execution.step()? {}
         execution.script.finish()?;
         Ok(Run {
-            counters: execution.counters,
+            counters: execution.timing.counters(execution.started),
         })
     }
 }
@@ -78,7 +80,9 @@ struct Execution<'a> {
     memories: &'a mut Memories,
     script: Script<'a>,
     tracer: &'a mut dyn Tracer,
-    counters: Counters,
+    timing: Timing,
+    /// The cycle in which the instruction being executed started.
+    started: u64,
     hazards: Hazards,
     pattern: Option<Pattern>,
     target: Option<Target>,
@@ -93,10 +97,11 @@ impl Execution<'_> {
     /// Executes one instruction; false after `Halt`.
     fn step(&mut self) -> Result<bool, MachineError> {
         let offset = self.consumed;
+        let cycle = self.timing.now() as u32;
         let (instruction, waits) = self.fetch(offset)?;
         self.tracer.event(Event::Instruction {
             index: self.index,
-            cycle: self.counters.cycles,
+            cycle,
             instruction,
             waits,
         });
@@ -109,12 +114,7 @@ impl Execution<'_> {
             return Err(MachineError::Hazard { index, unit });
         }
         self.hazards.start(&instruction, waits);
-        let parameters = &self.memories.parameters;
-        let config = &self.config;
-        let geometry = (self.pattern, self.target);
-        let cycles = cycles::instruction_cycles(config, &instruction, geometry, |index| {
-            parameter_word(parameters, config, index)
-        });
+        self.started = self.timing.start(&instruction, waits);
         match instruction {
             Instruction::Begin {
                 version,
@@ -137,7 +137,6 @@ impl Execution<'_> {
             } => self.store(source, address as usize, count as usize)?,
             Instruction::Halt => {}
         }
-        self.counters.cycles = self.counters.cycles.wrapping_add(cycles as u32);
         self.index += 1;
         Ok(instruction != Instruction::Halt)
     }
@@ -183,6 +182,7 @@ impl Execution<'_> {
         let beats = self.config.word_beats(space);
         let padded = beats * self.config.stream_bytes;
         self.read(count * beats)?;
+        self.timing.loaded();
         let memory = match space {
             Space::Activations => &mut self.memories.activations,
             Space::Weights => &mut self.memories.weights,
@@ -238,8 +238,7 @@ impl Execution<'_> {
                 values: &self.memories.accumulators[word * columns..][..columns],
             });
         }
-        let cycles = &mut self.counters.matrix_cycles;
-        *cycles = cycles.wrapping_add((positions * tiles) as u32);
+        self.timing.matrix(self.started, tiles, positions);
         Ok(())
     }
 
@@ -259,6 +258,8 @@ impl Execution<'_> {
         )?;
         let parameters = self.parameters(activate.parameter, columns)?;
         let words = self.target_words(&target, activate.activation, lane, columns)?;
+        let times = activation_cycles::activate(&self.config, target.positions(), &parameters);
+        self.timing.activation(self.started, &times);
         for (position, word) in words.enumerate() {
             let sums = (activate.accumulator as usize + position) * self.config.columns;
             for (column, parameters) in parameters.iter().enumerate() {
@@ -438,16 +439,14 @@ impl Execution<'_> {
                     .for_each(|value| beat(&value.to_le_bytes(), &mut out));
             }
             Source::Counters => {
-                let mut counters = self.counters;
-                counters.cycles = counters
-                    .cycles
-                    .wrapping_add(cycles::fetch_cycles(&self.config) as u32);
+                let counters = self.timing.counters(self.started);
                 counters
                     .words()
                     .iter()
                     .for_each(|value| beat(&value.to_le_bytes(), &mut out));
             }
         }
+        self.timing.store(self.started, source, count);
         self.script.deliver(&out)
     }
 
@@ -485,6 +484,8 @@ impl Execution<'_> {
             }
             let taken = pending.len().min(bytes - self.buffer.len());
             self.buffer.extend(&pending[..taken]);
+            let beats = taken / self.config.stream_bytes;
+            self.timing.beats(beats as u64, self.script.awaited());
             self.script.sent(taken);
         }
         self.consumed += bytes;

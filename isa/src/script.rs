@@ -11,6 +11,8 @@ pub struct Script<'a> {
     host: &'a mut [u8],
     send: Cursor,
     receive: Cursor,
+    /// Of each segment, the bytes that must have been received before it is sent.
+    awaited: Vec<usize>,
 }
 
 /// A segment and the bytes of it that are done. Never rests on a segment that has
@@ -45,6 +47,19 @@ fn all_sent(segment: &Segment, done: usize) -> bool {
 
 fn all_received(segment: &Segment, done: usize) -> bool {
     done >= segment.receive_bytes()
+}
+
+/// What waits for receives holds up everything behind it.
+fn awaited(segments: &[Segment]) -> Vec<usize> {
+    let (mut received, mut awaited) = (0, 0);
+    let each = segments.iter().map(|segment| {
+        received += segment.receive_bytes();
+        if matches!(segment, Segment::SendHost { .. } | Segment::Host(_)) {
+            awaited = received;
+        }
+        awaited
+    });
+    each.collect()
 }
 
 impl<'a> Script<'a> {
@@ -82,6 +97,7 @@ impl<'a> Script<'a> {
             host,
             send: Cursor::default(),
             receive: Cursor::default(),
+            awaited: awaited(&program.segments),
         };
         script.received(0);
         script.sent(0);
@@ -107,6 +123,12 @@ impl<'a> Script<'a> {
             self.segments.get(self.send.segment),
             Some(Segment::SendHost { .. } | Segment::Host(_))
         ) && self.receive.segment < self.send.segment
+    }
+
+    /// Bytes that had to be received before the [`pending`](Self::pending) ones could be
+    /// sent.
+    pub fn awaited(&self) -> usize {
+        self.awaited.get(self.send.segment).copied().unwrap_or(0)
     }
 
     /// Bytes the current receive still takes.

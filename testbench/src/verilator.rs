@@ -162,6 +162,7 @@ impl StreamPorts for VerilatedCore {
             weights: read(&self.places.weights),
             parameters: read(&self.places.parameters),
             table: read(&self.places.table),
+            lookup: read(&self.places.lookup),
             accumulators: read(&self.places.accumulators)
                 .chunks(config.accumulator_bytes())
                 .map(|bytes| {
@@ -186,6 +187,7 @@ struct Places {
     weights: Vec<usize>,
     parameters: Vec<usize>,
     table: Vec<usize>,
+    lookup: Vec<usize>,
     accumulators: Vec<usize>,
 }
 
@@ -219,7 +221,8 @@ impl Places {
             activations: find("activations", bytes(Space::Activations))?,
             weights: find("weights", bytes(Space::Weights))?,
             parameters: find("parameters", bytes(Space::Parameters))?,
-            table: find("lookup", bytes(Space::Table))?,
+            table: find("table", bytes(Space::Table))?,
+            lookup: find("lookup", bytes(Space::Lookup))?,
             accumulators: find(
                 "accumulators",
                 config.accumulator_words * config.columns * config.accumulator_bytes(),

@@ -3,10 +3,10 @@
 
 mod programs;
 
-use programs::{load_everything, random_program, Assembler, Random};
+use programs::{load_everything, random_program, raw, Random, Writer};
 use quern_isa::{
-    Config, Counters, Instruction, Machine, MachineError, Matrix, Program, Reference, Source,
-    Space, ASIC16, CONFIGS, CU, ERROR_ILLEGAL, ERROR_MISMATCH, ISA_VERSION, TINY,
+    Config, Counters, Instruction, Machine, MachineError, Matrix, Pattern, Program, Reference,
+    Source, Space, Waits, ASIC16, CONFIGS, CU, ERROR_ILLEGAL, ERROR_MISMATCH, ISA_VERSION, TINY,
 };
 use quern_testbench::driver::Pacing;
 use quern_testbench::rtl::Rtl;
@@ -43,7 +43,7 @@ fn a_program_of_begin_and_halt_takes_its_fetch_cycles() {
         let counters = agree(
             &mut rtl,
             &mut reference,
-            &Assembler::new(config).halt(),
+            &Writer::new(config).halt(),
             "empty",
         );
         assert_eq!(
@@ -57,10 +57,10 @@ fn a_program_of_begin_and_halt_takes_its_fetch_cycles() {
 fn every_word_of_every_memory_can_be_loaded_and_stored() {
     for config in [&TINY, &CU] {
         let (mut rtl, mut reference) = machines(config);
-        let mut assembler = Assembler::new(config);
-        load_everything(&mut assembler, &mut Random(1));
-        assembler.store(Source::Activations, 0, config.activation_words);
-        agree(&mut rtl, &mut reference, &assembler.halt(), config.name);
+        let mut writer = Writer::new(config);
+        load_everything(&mut writer, &mut Random(1));
+        writer.store(Source::Activations, 0, config.activation_words);
+        agree(&mut rtl, &mut reference, &writer.halt(), config.name);
     }
 }
 
@@ -69,28 +69,34 @@ fn every_word_of_every_memory_can_be_loaded_and_stored() {
 fn matrix_of_any_shape_agrees() {
     let config = &TINY;
     let (mut rtl, mut reference) = machines(config);
-    let mut assembler = Assembler::new(config);
-    load_everything(&mut assembler, &mut Random(2));
+    let mut writer = Writer::new(config);
+    load_everything(&mut writer, &mut Random(2));
     let most_tiles = config.weight_rows / config.lanes;
-    for positions in [1, 2, 3, 4, 5, config.accumulator_words] {
-        for tiles in [1, 2, most_tiles] {
+    for (x_count, y_count) in [(1, 1), (2, 1), (1, 3), (2, 2), (5, 1), (8, 8), (64, 1)] {
+        writer.instruction(Instruction::Pattern(Pattern {
+            x_count,
+            x_stride: 2,
+            y_count,
+            y_stride: 9,
+            inner_stride: 1,
+            outer_stride: 5,
+        }));
+        for (inner, outer) in [(1, 1), (2, 1), (1, 2), (3, 3), (1, most_tiles), (most_tiles, 1)] {
             for accumulate in [false, true] {
-                assembler.instruction(Instruction::Matrix(Matrix {
+                writer.instruction(Instruction::Matrix(Matrix {
                     accumulate,
                     weight: 0,
                     activation: 3,
                     accumulator: 0,
-                    positions: positions as u16,
-                    tiles: tiles as u16,
-                    position_stride: 2,
-                    tile_stride: 1,
+                    inner: inner as u16,
+                    outer: outer.min(10) as u16,
                 }));
             }
-            assembler.store(Source::Accumulators, 0, positions);
+            writer.store(Source::Accumulators, 0, (x_count * y_count) as usize);
         }
     }
-    assembler.store(Source::Counters, 0, 1);
-    agree(&mut rtl, &mut reference, &assembler.halt(), "matrix");
+    writer.store(Source::Counters, 0, 1);
+    agree(&mut rtl, &mut reference, &writer.halt(), "matrix");
 }
 
 #[test]
@@ -120,20 +126,20 @@ fn random_programs_agree_on_asic16() {
     }
 }
 
-/// With gaps in the streams results stay the same. An input stall costs its cycle; an
-/// output stall may pass while the next word is being read.
+/// With gaps in the streams results stay the same; what the gaps cost depends on what
+/// goes on meanwhile.
 #[test]
 fn gaps_in_the_streams_change_nothing_but_the_stalls() {
     for (config, seeds) in [(&TINY, 300..320), (&CU, 320..324), (&ASIC16, 330..332)] {
         let (mut rtl, mut reference) = machines(config);
         let mut output_stalls = 0;
         for seed in seeds {
-            let mut assembler = Assembler::new(config);
+            let mut writer = Writer::new(config);
             let mut random = Random(seed);
             for _ in 0..15 {
-                programs::random_step(&mut assembler, &mut random, false);
+                programs::random_step(&mut writer, &mut random, false);
             }
-            let program = assembler.halt();
+            let program = writer.halt();
             let what = format!("{}, seed {seed}", config.name);
             rtl.set_pacing(Pacing {
                 seed,
@@ -155,8 +161,7 @@ fn gaps_in_the_streams_change_nothing_but_the_stalls() {
             );
             let counters = run.counters;
             assert!(counters.input_stalls > 0, "{what}");
-            let rest = counters.cycles - counters.input_stalls - expected.counters.cycles;
-            assert!(rest <= counters.output_stalls, "{what}");
+            assert!(counters.cycles > expected.counters.cycles, "{what}");
             assert!(seed % 2 == 1 || counters.output_stalls == 0, "{what}");
             output_stalls += counters.output_stalls;
             assert_eq!(
@@ -178,11 +183,11 @@ fn counters_survive_being_stored_with_gaps() {
             input: 256,
             output: 100,
         });
-        let mut assembler = Assembler::new(config);
-        assembler.load(Space::Table, 3, &[1, 2, 3]);
-        let first = assembler.store(Source::Counters, 0, 1) as usize;
-        let second = assembler.store(Source::Counters, 0, 1) as usize;
-        let program = assembler.halt();
+        let mut writer = Writer::new(config);
+        writer.load(Space::Table, 3, &[1, 2, 3]);
+        let first = writer.store(Source::Counters, 0, 1) as usize;
+        let second = writer.store(Source::Counters, 0, 1) as usize;
+        let program = writer.halt();
         let mut host = vec![0; program.host_bytes as usize];
         let run = rtl.run(&program, &mut host).unwrap();
         let beat = 4usize.next_multiple_of(config.stream_bytes);
@@ -206,45 +211,47 @@ fn counters_survive_being_stored_with_gaps() {
 
 #[test]
 fn illegal_instructions_stop_the_core_with_an_error() {
-    let halt = Instruction::Halt.encode();
-    let mut bad: Vec<[u8; 16]> = Vec::new();
-    for opcode in [0u8, 7, 8, 9, 0x16, 0x82, 255] {
-        let mut bytes = [0; 16];
-        bytes[0] = opcode;
-        bad.push(bytes);
-    }
-    for (opcode, modifier) in [
-        (2, 4),
-        (2, 255),
+    let instruction = |opcode: u8, modifier: u8| {
+        let mut bytes = vec![0; 16];
+        (bytes[0], bytes[1]) = (opcode, modifier);
+        bytes
+    };
+    let opcodes = [0u8, 10, 15, 0x12, 0x82, 255].map(|opcode| instruction(opcode, 0));
+    let modifiers = [
+        (2, 5),
+        (2, 8),
+        (2, 0x80),
         (3, 2),
         (3, 3),
         (4, 2),
         (5, 3),
-        (5, 16),
+        (5, 8),
         (6, 1),
-    ] {
-        let mut bytes = [0; 16];
-        (bytes[0], bytes[1], bytes[4], bytes[12]) = (opcode, modifier, 1, 1);
-        bad.push(bytes);
-    }
+        (7, 1),
+        (7, 0x80),
+        (8, 8),
+        (9, 0x80),
+    ]
+    .map(|(opcode, modifier)| instruction(opcode, modifier));
     for config in [&TINY, &ASIC16] {
-        let begin = Instruction::Begin {
-            version: ISA_VERSION,
-            fingerprint: config.fingerprint(),
-        };
+        let begin = begin(config);
+        let halt = Instruction::Halt.encode(Waits::NONE).to_vec();
         let mut rtl = Rtl::new(config).unwrap();
-        let second_begin = begin.encode();
-        for bytes in bad.iter().chain([&second_begin]) {
-            let mut assembler = Assembler::new(config);
-            assembler.bytes(bytes);
-            assembler.bytes(&halt);
-            expect_error(&mut rtl, &assembler.end(), ERROR_ILLEGAL);
+        for bytes in opcodes.iter().chain(&modifiers).chain([&begin]) {
+            let program = raw(config, [&begin[..], bytes, &halt].concat());
+            expect_error(&mut rtl, &program, ERROR_ILLEGAL);
         }
         // A program has to begin with `begin`.
-        let mut assembler = Assembler::bare(config);
-        assembler.bytes(&halt);
-        expect_error(&mut rtl, &assembler.end(), ERROR_ILLEGAL);
+        expect_error(&mut rtl, &raw(config, halt), ERROR_ILLEGAL);
     }
+}
+
+fn begin(config: &Config) -> Vec<u8> {
+    let begin = Instruction::Begin {
+        version: ISA_VERSION,
+        fingerprint: config.fingerprint(),
+    };
+    begin.encode(Waits::NONE).to_vec()
 }
 
 #[test]
@@ -257,12 +264,12 @@ fn programs_for_another_core_are_refused() {
             (ISA_VERSION, config.fingerprint() ^ 0x8000),
             (0, 0),
         ] {
-            let mut assembler = Assembler::bare(config);
-            assembler.instruction(Instruction::Begin {
+            let begin = Instruction::Begin {
                 version,
                 fingerprint,
-            });
-            expect_error(&mut rtl, &assembler.halt(), ERROR_MISMATCH);
+            };
+            let bytes = [begin, Instruction::Halt].map(|i| i.encode(Waits::NONE));
+            expect_error(&mut rtl, &raw(config, bytes.concat()), ERROR_MISMATCH);
         }
     }
 }
@@ -275,7 +282,7 @@ fn expect_error(rtl: &mut Rtl, program: &Program, code: u8) {
         Err(MachineError::Core { code: actual, .. }) => assert_eq!(actual, code),
         other => panic!("expected error {code}, got {other:?}"),
     }
-    rtl.run(&Assembler::new(&config).halt(), &mut []).unwrap();
+    rtl.run(&Writer::new(&config).halt(), &mut []).unwrap();
 
     // The same by hand, watching the ports.
     let ports = rtl.ports();
@@ -330,19 +337,13 @@ fn reset_in_the_middle_of_anything_leaves_the_core_idle_and_right() {
             }
         }
         ports.reset().unwrap();
-        let mut assembler = Assembler::new(config);
-        load_everything(&mut assembler, &mut random);
-        let matrix = programs::random_matrix(config, &mut random);
-        assembler.instruction(Instruction::Matrix(Matrix {
-            accumulate: false,
-            ..matrix
-        }));
-        assembler.store(
-            Source::Accumulators,
-            matrix.accumulator as usize,
-            matrix.positions as usize,
-        );
-        let program = assembler.halt();
+        let mut writer = Writer::new(config);
+        load_everything(&mut writer, &mut random);
+        programs::fill_accumulators(&mut writer);
+        programs::random_matrix(&mut writer, &mut random);
+        programs::random_activate(&mut writer, &mut random);
+        writer.store(Source::Activations, 0, config.activation_words);
+        let program = writer.halt();
         let mut expected = vec![0; program.host_bytes as usize];
         let mut host = expected.clone();
         let mut reference = Reference::new(*config);
@@ -362,16 +363,16 @@ fn a_program_whose_script_does_not_fit_its_stores_is_diagnosed() {
         other => panic!("expected a stream error, got {other:?}"),
     };
     // A store without a receive.
-    let mut assembler = Assembler::new(config);
-    assembler.instruction(Instruction::Store {
+    let mut writer = Writer::new(config);
+    writer.instruction(Instruction::Store {
         source: Source::Activations,
         address: 0,
         count: 1,
     });
-    let result = rtl.run(&assembler.halt(), &mut []);
+    let result = rtl.run(&writer.halt(), &mut []);
     assert_eq!(problem(result), "stores more than it receives");
     // A receive without a store.
-    let mut program = Assembler::new(config).halt();
+    let mut program = Writer::new(config).halt();
     program.host_bytes = 4;
     program.segments.push(quern_isa::Segment::Receive {
         offset: 0,
@@ -382,10 +383,10 @@ fn a_program_whose_script_does_not_fit_its_stores_is_diagnosed() {
         "receives more than it stores"
     );
     // Something behind the halt.
-    let mut assembler = Assembler::new(config);
-    assembler.instruction(Instruction::Halt);
+    let halt = Instruction::Halt.encode(Waits::NONE);
+    let bytes = [&begin(config)[..], &halt, &halt].concat();
     assert_eq!(
-        problem(rtl.run(&assembler.halt(), &mut [])),
+        problem(rtl.run(&raw(config, bytes), &mut [])),
         "goes on after its halt"
     );
 }
@@ -395,7 +396,7 @@ fn a_waveform_is_written_when_asked_for() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("tiny.vcd");
     let mut rtl = Rtl::with_vcd(&TINY, &file).unwrap();
-    let run = rtl.run(&Assembler::new(&TINY).halt(), &mut []).unwrap();
+    let run = rtl.run(&Writer::new(&TINY).halt(), &mut []).unwrap();
     drop(rtl);
     let text = std::fs::read_to_string(&file).unwrap();
     for name in ["$timescale 1 ps", " idle ", " input_valid ", " sequencer "] {

@@ -3,10 +3,10 @@
 
 mod programs;
 
-use programs::{load_everything, random_program, Assembler, Random};
+use programs::{fill_accumulators, load_everything, random_program, raw, Random, Writer};
 use quern_isa::{
-    Config, Instruction, Machine, MachineError, Reference, Segment, Source, ASIC16, CONFIGS, CU,
-    ERROR_ILLEGAL, ERROR_MISMATCH, ISA_VERSION, TINY,
+    Config, Instruction, Machine, MachineError, Reference, Segment, Source, Waits, ASIC16, CONFIGS,
+    CU, ERROR_ILLEGAL, ERROR_MISMATCH, ISA_VERSION, TINY,
 };
 use quern_testbench::driver::Pacing;
 use quern_testbench::rtl::Rtl;
@@ -64,26 +64,17 @@ fn every_memory_is_dumped_in_full() {
     for config in &CONFIGS {
         let mut reference = Reference::new(*config);
         let mut verilator = Verilator::new(config).unwrap();
-        let mut assembler = Assembler::new(config);
-        load_everything(&mut assembler, &mut Random(3));
-        let most = config.accumulator_words;
-        assembler.instruction(Instruction::Matrix(quern_isa::Matrix {
-            accumulate: false,
-            weight: 0,
-            activation: 0,
-            accumulator: 0,
-            positions: most as u16,
-            tiles: 1,
-            position_stride: 0,
-            tile_stride: 0,
-        }));
-        let program = assembler.halt();
+        let mut writer = Writer::new(config);
+        load_everything(&mut writer, &mut Random(3));
+        fill_accumulators(&mut writer);
+        let program = writer.halt();
         reference.run(&program, &mut []).unwrap();
         verilator.run(&program, &mut []).unwrap();
         let memories = verilator.memories();
         assert_eq!(memories.difference(&reference.memories()), None);
         assert!(memories.activations.iter().any(|&byte| byte != 0));
         assert!(memories.accumulators.iter().any(|&word| word < 0));
+        assert!(memories.lookup.iter().any(|&byte| byte != 0));
         assert!(memories.parameters.iter().any(|&byte| byte != 0));
     }
 }
@@ -126,23 +117,25 @@ fn with_gaps_in_the_streams_it_does_what_the_rtl_does() {
 fn errors_stop_the_core_and_the_next_program_runs() {
     for config in &CONFIGS {
         let mut verilator = Verilator::new(config).unwrap();
-        let mut illegal = Assembler::new(config);
-        illegal.bytes(&[0xee; 16]);
-        let mut foreign = Assembler::bare(config);
-        foreign.instruction(Instruction::Begin {
-            version: ISA_VERSION,
-            fingerprint: !config.fingerprint(),
-        });
-        for (program, expected) in [
-            (illegal.halt(), ERROR_ILLEGAL),
-            (foreign.halt(), ERROR_MISMATCH),
+        let begin = |fingerprint| {
+            let begin = Instruction::Begin {
+                version: ISA_VERSION,
+                fingerprint,
+            };
+            begin.encode(Waits::NONE)
+        };
+        let halt = Instruction::Halt.encode(Waits::NONE);
+        for (bytes, expected) in [
+            ([begin(config.fingerprint()), [0xee; 16]], ERROR_ILLEGAL),
+            ([begin(!config.fingerprint()), halt], ERROR_MISMATCH),
         ] {
+            let program = raw(config, bytes.concat());
             match verilator.run(&program, &mut []) {
                 Err(MachineError::Core { code, .. }) => assert_eq!(code, expected),
                 other => panic!("expected error {expected}, got {other:?}"),
             }
             verilator
-                .run(&Assembler::new(config).halt(), &mut [])
+                .run(&Writer::new(config).halt(), &mut [])
                 .unwrap();
         }
     }
@@ -154,17 +147,17 @@ fn machines_of_one_model_are_independent() {
         Verilator::new(&TINY).unwrap(),
         Verilator::new(&TINY).unwrap(),
     ];
-    let mut assembler = Assembler::new(&TINY);
-    assembler.load(quern_isa::Space::Table, 0, &[7; 256]);
-    machines[0].run(&assembler.halt(), &mut []).unwrap();
+    let mut writer = Writer::new(&TINY);
+    writer.load(quern_isa::Space::Table, 0, &[7; 256]);
+    machines[0].run(&writer.halt(), &mut []).unwrap();
     assert_eq!(machines[0].memories().table, [7; 256]);
     assert_eq!(machines[1].memories().table, [0; 256]);
     let [first, second] = machines;
     drop(first);
     let mut second = second;
-    let mut assembler = Assembler::new(&TINY);
-    let at = assembler.store(Source::Activations, 0, 2);
-    let program = assembler.halt();
+    let mut writer = Writer::new(&TINY);
+    let at = writer.store(Source::Activations, 0, 2);
+    let program = writer.halt();
     assert!(matches!(program.segments.last(), Some(Segment::Send(_))));
     let mut host = vec![1; program.host_bytes as usize];
     second.run(&program, &mut host).unwrap();

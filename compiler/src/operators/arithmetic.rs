@@ -4,11 +4,11 @@
 use super::dense::add_bias;
 use super::runtime::constant_code;
 use super::sums::{check_scales, Sums, SumsKind};
-use super::{shapes, Context, Fused, FusedWith, Real, RealMap, RealPart, Scaled, Value};
+use super::{prepared, shapes, Context, Fused, FusedWith, Real, RealMap, RealPart, Scaled, Value};
 use crate::builder::{Builder, CodePart};
 use crate::functions::Function;
 use crate::graph::{Data, Node, Tensor};
-use crate::network::{CodeType, Finish, Kind, MapId, Quantiser, Shape};
+use crate::network::{CodeType, Finish, Kind, MapId, Quantiser, RealFunction, Shape};
 use crate::pairs::{PairOperator, PairRule, Target};
 use crate::passes::import::check_sample;
 use crate::view::{Order, Place, View};
@@ -155,7 +155,7 @@ impl Operand {
             RealPart::Map(map) => Some(map),
             _ => None,
         });
-        let first = maps.next().ok_or(super::BEFORE_QUANTISATION)?.clone();
+        let first = maps.next().ok_or(super::NOT_QUANTISED)?.clone();
         let uniform = maps.all(|map| same_values(&map.values, &first.values))
             && view
                 .parts
@@ -392,9 +392,22 @@ fn of_one_tensor(
                     (RealPart::Constant(x), RealPart::Constant(y)) => {
                         RealPart::Constant(operator.apply(*x, *y))
                     }
-                    (RealPart::Input, _) | (_, RealPart::Input) => {
-                        return Err(super::BEFORE_QUANTISATION.to_string())
-                    }
+                    (RealPart::Input(before), RealPart::Constant(constant)) => prepared(
+                        before,
+                        RealFunction::Pair {
+                            operator,
+                            constant: *constant,
+                            constant_first: false,
+                        },
+                    )?,
+                    (RealPart::Constant(constant), RealPart::Input(before)) => prepared(
+                        before,
+                        RealFunction::Pair {
+                            operator,
+                            constant: *constant,
+                            constant_first: true,
+                        },
+                    )?,
                     _ => return Ok(None),
                 };
                 builder.count_evaluations(256)?;

@@ -18,7 +18,9 @@ pub mod unary;
 use crate::builder::{Builder, CodePart, Codes};
 use crate::functions::Function;
 use crate::graph::{Batch, Data, Node, Tensor};
-use crate::network::{CodeType, HostFunction, InputKind, MapId, Quantiser};
+use crate::network::{
+    CodeType, HostFunction, InputKind, MapId, Preparation, Quantiser, RealFunction,
+};
 use crate::pairs::{PairRule, Target};
 use crate::passes::import::check_sample;
 use crate::table::Table;
@@ -74,8 +76,8 @@ pub struct Real {
 
 #[derive(Debug, Clone)]
 pub enum RealPart {
-    /// The model's real input, not yet quantised.
-    Input,
+    /// The model's real input, not yet quantised, and functions of it.
+    Input(Rc<[RealFunction]>),
     Map(RealMap),
     Constant(f32),
 }
@@ -126,6 +128,7 @@ pub struct Context {
     pub runtime: Runtime,
     pub values: HashMap<String, Value>,
     pub input: Option<InputKind>,
+    pub preparation: Preparation,
     pub input_map: MapId,
     pub builder: Builder,
 }
@@ -232,7 +235,7 @@ impl Real {
         };
         let codes = |part: &RealPart| {
             Ok(match part {
-                RealPart::Input => return Err(NOT_QUANTISED.to_string()),
+                RealPart::Input(_) => return Err(NOT_QUANTISED.to_string()),
                 RealPart::Constant(x) => Tabulated::Code(exact(*x)?),
                 RealPart::Map(RealMap { map, values, .. }) => {
                     let mut table = Box::new([0; 256]);
@@ -257,7 +260,7 @@ impl Real {
         builder.count_evaluations(256 * self.view.parts.len())?;
         let part = |part: &RealPart| {
             Ok(match part {
-                RealPart::Input => return Err(BEFORE_QUANTISATION.to_string()),
+                RealPart::Input(before) => prepared(before, RealFunction::Unary(function))?,
                 RealPart::Constant(x) => RealPart::Constant(function.apply(*x)),
                 RealPart::Map(map) if function.is_clamp() => RealPart::Map(map.clamped(function)),
                 RealPart::Map(map) => RealPart::Map(map.mapped(|x| function.apply(x))),
@@ -271,8 +274,18 @@ impl Real {
     }
 }
 
-const BEFORE_QUANTISATION: &str =
-    "it is applied to the model's input before quantisation; put QuantizeLinear and DequantizeLinear before it";
+/// Functions that the host computes of each number before it quantises it.
+const MAX_PREPARATION: usize = 64;
+
+/// A function behind others of the model's input.
+fn prepared(before: &[RealFunction], function: RealFunction) -> Result<RealPart, String> {
+    match before.len() < MAX_PREPARATION {
+        true => Ok(RealPart::Input(before.iter().copied().chain([function]).collect())),
+        false => Err(format!(
+            "it is one of more than {MAX_PREPARATION} functions of the model's input before it is quantised"
+        )),
+    }
+}
 
 impl RealMap {
     pub fn new(map: MapId, quantiser: Quantiser) -> RealMap {

@@ -3,7 +3,7 @@
 use super::{float_scalar, host, Context, Real, RealMap, RealPart, Scaled, Tabulated, Value};
 use crate::builder::{Builder, CodePart, Codes};
 use crate::graph::{normalise_axis, Data, Node, Tensor};
-use crate::network::{CodeType, Finish, InputKind, Kind, MapId, Quantiser};
+use crate::network::{CodeType, Finish, InputKind, Kind, MapId, Preparation, Quantiser};
 use crate::onnx::data_type;
 use crate::pairs::Target;
 use crate::table::Table;
@@ -56,29 +56,64 @@ fn quantise_real(
     let to = &target.quantiser;
     let parts = real.view.parts.len();
     context.builder.count_evaluations(256 * parts)?;
-    let mut tabulate = |part: &RealPart| {
-        match part {
-        RealPart::Constant(x) => Ok(Tabulated::Code(to.quantise(*x))),
-        RealPart::Map(map) => Ok(Tabulated::Map(map.map, map.table(target))),
-        RealPart::Input => match context.input {
-            None => {
-                context.input = Some(InputKind::Real(*to));
-                Ok(Tabulated::Map(context.input_map, Table::identity()))
-            }
-            Some(InputKind::Real(first)) if first == *to => {
-                Ok(Tabulated::Map(context.input_map, Table::identity()))
-            }
-            Some(_) => Err("it quantises the model's input a second time and otherwise than the first; quantise it once".to_string()),
-        },
+    if real
+        .view
+        .parts
+        .iter()
+        .any(|part| matches!(part, RealPart::Input(_)))
+    {
+        quantise_input(context, real, to)?;
     }
+    let tabulate = |part: &RealPart| match part {
+        RealPart::Constant(x) => Tabulated::Code(to.quantise(*x)),
+        RealPart::Map(map) => Tabulated::Map(map.map, map.table(target)),
+        RealPart::Input(_) => Tabulated::Map(context.input_map, Table::identity()),
     };
-    let tables: Result<Vec<Tabulated>, String> =
-        real.view.parts.iter().map(&mut tabulate).collect();
-    tabulated(
-        &mut context.builder,
-        name,
-        &real.view.with_parts(tables?.into()),
-    )
+    let tables = real.view.parts.iter().map(tabulate).collect();
+    let view = real.view.with_parts(tables);
+    tabulated(&mut context.builder, name, &view)
+}
+
+/// Has the host quantise the model's input.
+fn quantise_input(context: &mut Context, real: &Real, to: &Quantiser) -> Result<(), String> {
+    let mut lists = Vec::new();
+    let mut list_of_part = Vec::new();
+    for part in real.view.parts.iter() {
+        let RealPart::Input(list) = part else {
+            return Err(
+                "it quantises the model's input joined with other tensors; quantise it before"
+                    .into(),
+            );
+        };
+        let known = lists.iter().position(|known| known == list);
+        list_of_part.push(known.unwrap_or(lists.len()) as u16);
+        if known.is_none() {
+            lists.push(list.clone());
+        }
+    }
+    let mut preparation = Preparation::default();
+    if lists.iter().any(|list| !list.is_empty()) {
+        let elements = context.builder.shape(context.input_map).elements();
+        let mut list_of = vec![None; elements];
+        for place in real.view.places() {
+            let list = list_of_part[place.part as usize];
+            if *list_of[place.element as usize].get_or_insert(list) != list {
+                return Err("it quantises an element of the model's input in two ways".to_string());
+            }
+        }
+        preparation.list_of = list_of.into_iter().map(|list| list.unwrap_or(0)).collect();
+        preparation.lists = lists;
+    }
+    let kind = InputKind::Real(*to);
+    match context.input {
+        None => {
+            context.input = Some(kind);
+            context.preparation = preparation;
+            Ok(())
+        }
+        Some(first) if first == kind && context.preparation == preparation => Ok(()),
+        Some(_) => Err("it quantises the model's input a second time and otherwise than the first; quantise it once".to_string()),
+    }
 }
 
 /// Applies the tables of a view's parts: to a whole map where it has only one table,

@@ -14,7 +14,7 @@ use crate::builder::{Builder, CodePart};
 use crate::diagnostic::Problem;
 use crate::graph::{Graph, Input};
 use crate::network::{
-    CodeType, InputEdge, InputKind, MapId, Network, OutputEdge, OutputKind, Shape,
+    CodeType, InputEdge, InputKind, MapId, Network, OutputEdge, OutputKind, Preparation, Shape,
 };
 use crate::onnx::data_type;
 use crate::operators::arithmetic::natural;
@@ -39,6 +39,7 @@ pub fn lower(graph: &Graph) -> Result<Network, Vec<Problem>> {
         runtime: Runtime::new(graph),
         values: HashMap::new(),
         input: integer_input(&graph.input).map(InputKind::Codes),
+        preparation: Preparation::default(),
         input_map,
         builder,
     };
@@ -48,7 +49,7 @@ pub fn lower(graph: &Graph) -> Result<Network, Vec<Problem>> {
     }
     let value = match integer_input(&graph.input) {
         None => Value::Real(Real {
-            view: View::rows(sample.clone(), RealPart::Input),
+            view: View::rows(sample.clone(), RealPart::Input(Rc::new([]))),
             code: None,
         }),
         Some(code) => Value::Codes(crate::builder::Codes {
@@ -93,6 +94,7 @@ pub fn lower(graph: &Graph) -> Result<Network, Vec<Problem>> {
                 kind,
                 map: input_map,
                 elements: (0..shape.elements() as u32).collect(),
+                preparation: context.preparation,
             },
             notes: context.builder.notes,
             maps: context.builder.maps,
@@ -160,7 +162,7 @@ fn real_output(
         .view
         .parts
         .iter()
-        .any(|part| matches!(part, RealPart::Input))
+        .any(|part| matches!(part, RealPart::Input(_)))
     {
         return Err("the model quantises nothing".to_string());
     }

@@ -1,78 +1,50 @@
-//! Programs for the machine tests: a small assembler, and random legal programs.
+//! Programs for the machine tests: random legal ones, and what the tests' own need.
 
 #![allow(dead_code)] // Each test file uses a part.
 
 use quern_isa::{
-    Activate, ChannelParameters, Config, Instruction, Matrix, Program, Region, Segment, Source,
-    Space, ISA_VERSION,
+    Activate, Assembler, ChannelParameters, Config, Instruction, Matrix, Pattern, Program, Region,
+    Segment, Source, Space, Target, Waits,
 };
 
-/// Writes instructions and data into segments, and places what is stored one after
-/// another in the host memory.
-pub struct Assembler {
+/// A program under construction that places what is stored one after another in the host
+/// memory.
+pub struct Writer {
     pub config: Config,
-    segments: Vec<Segment>,
-    literal: Vec<u8>,
+    pub assembler: Assembler,
     host_bytes: u32,
+    /// Positions of the last pattern and target.
+    pattern: Option<Pattern>,
+    target: Option<Target>,
 }
 
-impl Assembler {
-    /// A program that has begun.
-    pub fn new(config: &Config) -> Assembler {
-        let mut assembler = Assembler::bare(config);
-        assembler.instruction(Instruction::Begin {
-            version: ISA_VERSION,
-            fingerprint: config.fingerprint(),
-        });
-        assembler
-    }
-
-    pub fn bare(config: &Config) -> Assembler {
-        Assembler {
+impl Writer {
+    pub fn new(config: &Config) -> Writer {
+        Writer {
             config: *config,
-            segments: Vec::new(),
-            literal: Vec::new(),
+            assembler: Assembler::new(config),
             host_bytes: 0,
+            pattern: None,
+            target: None,
         }
     }
 
     pub fn instruction(&mut self, instruction: Instruction) {
-        self.literal.extend(instruction.encode());
+        self.waiting(instruction, Waits::NONE);
     }
 
-    pub fn bytes(&mut self, bytes: &[u8]) {
-        self.literal.extend(bytes);
+    pub fn waiting(&mut self, instruction: Instruction, waits: Waits) {
+        match instruction {
+            Instruction::Pattern(pattern) => self.pattern = Some(pattern),
+            Instruction::Target(target) => self.target = Some(target),
+            _ => {}
+        }
+        self.assembler.instruction_waiting(instruction, waits);
     }
 
     /// `data` holds whole words, unpadded.
     pub fn load(&mut self, space: Space, address: usize, data: &[u8]) {
-        let bytes = self.config.word_bytes(space);
-        assert_eq!(data.len() % bytes, 0);
-        self.instruction(Instruction::Load {
-            space,
-            address: address as u16,
-            count: (data.len() / bytes) as u16,
-        });
-        let padded = self.config.word_beats(space) * self.config.stream_bytes;
-        for word in data.chunks_exact(bytes) {
-            self.literal.extend(word);
-            self.literal.extend(vec![0; padded - bytes]);
-        }
-    }
-
-    /// The data come from host memory, where earlier stores put them.
-    pub fn load_from_host(&mut self, space: Space, address: usize, offset: u32, words: usize) {
-        let bytes = words * self.config.word_beats(space) * self.config.stream_bytes;
-        self.instruction(Instruction::Load {
-            space,
-            address: address as u16,
-            count: words as u16,
-        });
-        self.flush();
-        self.segments.push(Segment::SendHost {
-            offset,
-            bytes: bytes as u32,
-        });
+        self.assembler.load(space, address, data);
     }
 
     /// Returns where in host memory the data go.
@@ -82,7 +54,6 @@ impl Assembler {
             address: address as u16,
             count: count as u16,
         });
-        self.flush();
         let beat = |bytes: usize| bytes.next_multiple_of(self.config.stream_bytes);
         let bytes = match source {
             Source::Activations => count * beat(self.config.lanes),
@@ -90,32 +61,25 @@ impl Assembler {
             Source::Counters => 4 * beat(4),
         } as u32;
         let offset = self.host_bytes;
-        self.segments.push(Segment::Receive { offset, bytes });
+        self.assembler.receive(offset, bytes);
         self.host_bytes += bytes;
         offset
     }
 
-    pub fn halt(mut self) -> Program {
-        self.instruction(Instruction::Halt);
-        self.end()
+    pub fn halt(self) -> Program {
+        self.assembler
+            .finish(self.host_bytes, Region::default(), Region::default())
     }
+}
 
-    pub fn end(mut self) -> Program {
-        self.flush();
-        Program {
-            config: self.config,
-            host_bytes: self.host_bytes,
-            input: Region::default(),
-            output: Region::default(),
-            segments: self.segments,
-        }
-    }
-
-    fn flush(&mut self) {
-        if !self.literal.is_empty() {
-            let literal = std::mem::take(&mut self.literal);
-            self.segments.push(Segment::Send(literal));
-        }
+/// A program of these bytes and nothing else.
+pub fn raw(config: &Config, bytes: Vec<u8>) -> Program {
+    Program {
+        config: *config,
+        host_bytes: 0,
+        input: Region::default(),
+        output: Region::default(),
+        segments: vec![Segment::Send(bytes)],
     }
 }
 
@@ -152,18 +116,42 @@ impl Random {
     }
 }
 
+/// Makes every accumulator a sum.
+pub fn fill_accumulators(writer: &mut Writer) {
+    writer.instruction(Instruction::Pattern(Pattern {
+        x_count: writer.config.accumulator_words as u16,
+        x_stride: 0,
+        y_count: 1,
+        y_stride: 0,
+        inner_stride: 0,
+        outer_stride: 0,
+    }));
+    writer.instruction(Instruction::Matrix(Matrix {
+        accumulate: false,
+        accumulator: 0,
+        activation: 0,
+        weight: 0,
+        inner: 1,
+        outer: 1,
+    }));
+}
+
 /// Fills every memory that can be filled.
-pub fn load_everything(assembler: &mut Assembler, random: &mut Random) {
-    let config = assembler.config;
+pub fn load_everything(writer: &mut Writer, random: &mut Random) {
+    let config = writer.config;
     for space in Space::ALL {
         let words = config.words(space);
-        let data = match space {
-            Space::Parameters => (0..words)
-                .flat_map(|_| parameters(random, &config).encode(&config))
-                .collect(),
-            _ => random.bytes(words * config.word_bytes(space)),
-        };
-        assembler.load(space, 0, &data);
+        let data = words_of(space, words, random, &config);
+        writer.load(space, 0, &data);
+    }
+}
+
+fn words_of(space: Space, words: usize, random: &mut Random, config: &Config) -> Vec<u8> {
+    match space {
+        Space::Parameters => (0..words)
+            .flat_map(|_| parameters(random, config).encode(config))
+            .collect(),
+        _ => random.bytes(words * config.word_bytes(space)),
     }
 }
 
@@ -171,55 +159,54 @@ pub fn load_everything(assembler: &mut Assembler, random: &mut Random) {
 /// storing its counters.
 pub fn random_program(config: &Config, seed: u64, length: usize) -> Program {
     let mut random = Random(seed);
-    let mut assembler = Assembler::new(config);
+    let mut writer = Writer::new(config);
     for _ in 0..length {
-        random_step(&mut assembler, &mut random, true);
+        random_step(&mut writer, &mut random, true);
     }
-    assembler.store(Source::Counters, 0, 1);
-    assembler.halt()
+    writer.store(Source::Counters, 0, 1);
+    writer.halt()
 }
 
-/// Appends a random instruction; one that stores the counters only if allowed.
-pub fn random_step(assembler: &mut Assembler, random: &mut Random, counters: bool) {
+/// Appends a random instruction, preceded by the pattern or target it needs; one that
+/// stores the counters only if allowed.
+pub fn random_step(writer: &mut Writer, random: &mut Random, counters: bool) {
     match random.bits() % 16 {
-        0..=4 => random_load(assembler, random),
-        5..=8 => {
-            let matrix = random_matrix(&assembler.config, random);
-            assembler.instruction(Instruction::Matrix(matrix));
-        }
-        9..=12 => {
-            let activate = random_activate(&assembler.config, random);
-            assembler.instruction(Instruction::Activate(activate));
-        }
-        _ => random_store(assembler, random, counters),
+        0..=4 => random_load(writer, random),
+        5..=8 => random_matrix(writer, random),
+        9..=12 => random_activate(writer, random),
+        _ => random_store(writer, random, counters),
     }
 }
 
-fn random_load(assembler: &mut Assembler, random: &mut Random) {
-    let config = assembler.config;
-    let space = Space::ALL[random.bits() as usize % 4];
+/// Most of the time an instruction waits only for what it must.
+fn some_waits(random: &mut Random) -> Waits {
+    match random.bits() % 4 {
+        0 => Waits::from_bits(random.bits() as u8 % 8),
+        _ => Waits::NONE,
+    }
+}
+
+fn random_load(writer: &mut Writer, random: &mut Random) {
+    let config = writer.config;
+    let space = Space::ALL[random.bits() as usize % Space::ALL.len()];
     let words = config.words(space);
     let count = random.within(1, words.min(40));
     let address = random.within(0, words - count);
-    let bytes = config.word_bytes(space);
     // What was stored may come back.
-    let from_host = words.min(assembler.host_bytes as usize / 16) / 4;
-    if space == Space::Activations && from_host > 0 && random.bits() % 2 == 0 {
-        let count = from_host.min(count);
-        assembler.load_from_host(space, address, 0, count);
+    let stored = writer.host_bytes as usize / config.lanes;
+    if space == Space::Activations && stored > 0 && random.bits() % 2 == 0 {
+        let count = stored.min(count);
+        let offset = random.within(0, stored - count) * config.lanes;
+        let pieces = [(offset as u32, (count * config.lanes) as u32)];
+        writer.assembler.load_from_host(address, &pieces);
         return;
     }
-    let data: Vec<u8> = match space {
-        Space::Parameters => (0..count)
-            .flat_map(|_| parameters(random, &config).encode(&config))
-            .collect(),
-        _ => random.bytes(count * bytes),
-    };
-    assembler.load(space, address, &data);
+    let data = words_of(space, count, random, &config);
+    writer.load(space, address, &data);
 }
 
-fn random_store(assembler: &mut Assembler, random: &mut Random, counters: bool) {
-    let config = assembler.config;
+fn random_store(writer: &mut Writer, random: &mut Random, counters: bool) {
+    let config = writer.config;
     let (source, words) = match random.bits() % 5 {
         0 if counters => (Source::Counters, 1),
         1 | 2 => (Source::Activations, config.activation_words),
@@ -227,7 +214,7 @@ fn random_store(assembler: &mut Assembler, random: &mut Random, counters: bool) 
     };
     let count = random.within(1, words.min(20));
     let address = random.within(0, words - count);
-    assembler.store(source, address, count);
+    writer.store(source, address, count);
 }
 
 /// A channel as the compiler makes them: some scale between 2^-24 and 2.
@@ -244,46 +231,117 @@ pub fn parameters(random: &mut Random, config: &Config) -> ChannelParameters {
     }
 }
 
-pub fn random_matrix(config: &Config, random: &mut Random) -> Matrix {
-    let most_tiles = config.weight_rows / config.lanes;
-    let tiles = random.within(1, most_tiles.min(6));
-    let positions = random.within(1, config.accumulator_words.min(30));
-    let position_stride = random.within(0, 5);
-    // Strides and counts that stay inside the memory.
-    let span = (positions - 1) * position_stride;
-    let tile_stride = match tiles {
-        1 => random.within(0, config.activation_words),
-        _ => random.within(0, (config.activation_words - 1 - span) / (tiles - 1)),
+/// A matrix instruction on the pattern there is, or on a new one.
+pub fn random_matrix(writer: &mut Writer, random: &mut Random) {
+    let config = writer.config;
+    let pattern = match writer.pattern {
+        Some(pattern) if random.bits() % 2 == 0 => pattern,
+        _ => {
+            let pattern = random_pattern(&config, random, config.accumulator_words.min(40));
+            writer.waiting(Instruction::Pattern(pattern), some_waits(random));
+            pattern
+        }
     };
-    let reach = span + (tiles - 1) * tile_stride;
-    Matrix {
+    let positions = pattern.positions();
+    let most_tiles = (config.weight_rows / config.lanes).min(7);
+    // Taps that stay inside the memory.
+    let (inner, outer, activation) = loop {
+        let inner = random.within(1, most_tiles) as u16;
+        let outer = random.within(1, most_tiles / inner as usize) as u16;
+        if let Some(first) = first_word(&config, random, &pattern, inner, outer) {
+            break (inner, outer, first);
+        }
+    };
+    let tiles = inner as usize * outer as usize;
+    let matrix = Matrix {
         accumulate: random.bits() % 2 == 0,
-        weight: random.within(0, config.weight_rows - tiles * config.lanes) as u16,
-        activation: random.within(0, config.activation_words - 1 - reach) as u16,
         accumulator: random.within(0, config.accumulator_words - positions) as u16,
-        positions: positions as u16,
-        tiles: tiles as u16,
-        position_stride: position_stride as u16,
-        tile_stride: tile_stride as u16,
+        activation,
+        weight: random.within(0, config.weight_rows - tiles * config.lanes) as u16,
+        inner,
+        outer,
+    };
+    writer.waiting(Instruction::Matrix(matrix), some_waits(random));
+}
+
+/// Positions that fit; one tap always does, strides may go backwards.
+fn random_pattern(config: &Config, random: &mut Random, most_positions: usize) -> Pattern {
+    let x_count = random.within(1, most_positions);
+    let y_count = random.within(1, most_positions / x_count);
+    let span = config.activation_words - 1;
+    let mut stride = |count: usize, share: usize| {
+        let most = (span / share / (count - 1).max(1)).min(config.activation_words / 8);
+        let stride = random.within(0, most) as u16;
+        match random.bits() % 4 {
+            0 => stride.wrapping_neg(),
+            _ => stride,
+        }
+    };
+    Pattern {
+        x_count: x_count as u16,
+        x_stride: stride(x_count, 2),
+        y_count: y_count as u16,
+        y_stride: stride(y_count, 2),
+        inner_stride: stride(4, 2),
+        outer_stride: stride(4, 2),
     }
 }
 
-pub fn random_activate(config: &Config, random: &mut Random) -> Activate {
+/// Some first word with which a walk stays inside the memory.
+fn first_word(
+    config: &Config,
+    random: &mut Random,
+    pattern: &Pattern,
+    inner: u16,
+    outer: u16,
+) -> Option<u16> {
+    let reach = pattern.reach(0, inner, outer, 0);
+    let last = config.activation_words as i64 - reach.end;
+    (-reach.start <= last).then(|| random.within(-reach.start as usize, last as usize) as u16)
+}
+
+pub fn random_activate(writer: &mut Writer, random: &mut Random) {
+    let config = writer.config;
+    let most = config.accumulator_words.min(16);
+    let target = match writer.target {
+        Some(target) if target.positions() <= most && random.bits() % 2 == 0 => target,
+        _ => {
+            let target = random_target(&config, random, most);
+            writer.waiting(Instruction::Target(target), some_waits(random));
+            target
+        }
+    };
     let columns = random.within(1, config.columns);
-    let lane = random.within(0, config.lanes - 1);
-    let positions = random.within(1, config.accumulator_words.min(12));
-    let position_stride = random.within(0, 5);
-    let reach = (positions - 1) * position_stride + (lane + columns - 1) / config.lanes;
-    let (a, b) = (random.bits() as u8, random.bits() as u8);
-    Activate {
+    let lanes = config.vector_lanes;
+    let lane = random.within(0, (config.lanes - 1) / lanes) * lanes;
+    let reach = target.reach(0, ((lane + columns - 1) / config.lanes) as i64);
+    let last = config.activation_words as i64 - reach.end;
+    let parameter = random.within(0, (config.parameter_words - columns) / lanes) * lanes;
+    let activate = Activate {
         table: random.bits() % 2 == 0,
-        accumulator: random.within(0, config.accumulator_words - positions) as u16,
-        activation: random.within(0, config.activation_words - 1 - reach) as u16,
-        positions: positions as u16,
-        position_stride: position_stride as u16,
-        parameter: random.within(0, config.parameter_words - columns) as u16,
+        accumulator: random.within(0, config.accumulator_words - target.positions()) as u16,
+        activation: random.within(-reach.start as usize, last as usize) as u16,
+        parameter: parameter as u16,
         columns: columns as u8,
         lane: lane as u8,
+    };
+    writer.waiting(Instruction::Activate(activate), some_waits(random));
+}
+
+fn random_target(config: &Config, random: &mut Random, most_positions: usize) -> Target {
+    let Pattern {
+        x_count,
+        x_stride,
+        y_count,
+        y_stride,
+        ..
+    } = random_pattern(config, random, most_positions);
+    let (a, b) = (random.bits() as u8, random.bits() as u8);
+    Target {
+        x_count,
+        x_stride,
+        y_count,
+        y_stride,
         low: a.min(b),
         high: a.max(b),
     }
