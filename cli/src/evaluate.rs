@@ -91,12 +91,14 @@ pub fn first(array: &Array, samples: usize) -> Array {
         Values::F32(values) => Values::F32(values[..count].to_vec()),
         Values::I8(values) => Values::I8(values[..count].to_vec()),
         Values::U8(values) => Values::U8(values[..count].to_vec()),
+        Values::I64(values) => Values::I64(values[..count].to_vec()),
     };
     Array { shape, values }
 }
 
 /// Share of samples whose largest output is at the label's place; among equal
-/// outputs the first counts, as in numpy's argmax.
+/// outputs the first counts, as in numpy's argmax. A model that ends in an ArgMax says
+/// the class itself.
 pub fn accuracy(output: &Array, labels: &[i64]) -> Result<f64> {
     let samples = output.shape[0];
     if labels.len() < samples {
@@ -117,6 +119,11 @@ pub fn accuracy(output: &Array, labels: &[i64]) -> Result<f64> {
         Values::F32(values) => hits(values, classes, labels),
         Values::I8(values) => hits(values, classes, labels),
         Values::U8(values) => hits(values, classes, labels),
+        Values::I64(values) => values
+            .chunks_exact(classes)
+            .zip(labels)
+            .filter(|(class, label)| class[0] == **label)
+            .count(),
     };
     Ok(hits as f64 / samples as f64)
 }

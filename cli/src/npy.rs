@@ -88,6 +88,7 @@ pub fn write_array(path: &Path, array: &Array) -> Result<()> {
         Values::F32(values) => encode(&shape, values),
         Values::I8(values) => encode(&shape, values),
         Values::U8(values) => encode(&shape, values),
+        Values::I64(values) => encode(&shape, values),
     };
     files::write(path, &bytes.into_diagnostic()?)
 }

@@ -8,8 +8,8 @@ use crate::{files, table};
 use miette::{IntoDiagnostic, Result};
 use quern_compiler::{compile, Options};
 use quern_isa::{
-    Config, Instruction, Machine, Matrix, Program, Reference, Region, Segment, Space, ASIC16,
-    CONFIGS, ISA_VERSION,
+    Assembler, Config, Instruction, Machine, Matrix, Pattern, Program, Reference, Region, Space,
+    ASIC16, CONFIGS,
 };
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -133,43 +133,30 @@ fn reference_figure(size: usize) -> Result<ReferenceFigure> {
 
 /// Loads the weights of each column tile and multiplies.
 fn dense_program(config: &Config, size: usize) -> Program {
-    let mut bytes = Vec::new();
-    let begin = Instruction::Begin {
-        version: ISA_VERSION,
-        fingerprint: config.fingerprint(),
-    };
-    bytes.extend(begin.encode());
+    let mut assembler = Assembler::new(config);
     let tiles = size.div_ceil(config.lanes);
-    let rows = tiles * config.lanes;
+    assembler.instruction(Instruction::Pattern(Pattern {
+        x_count: 1,
+        x_stride: 0,
+        y_count: 1,
+        y_stride: 0,
+        inner_stride: 1,
+        outer_stride: 0,
+    }));
+    let bytes = tiles * config.lanes * config.word_bytes(Space::Weights);
+    let weights: Vec<u8> = (0..bytes).map(|i| (i * 37) as u8).collect();
     for _ in 0..size.div_ceil(config.columns) {
-        let load = Instruction::Load {
-            space: Space::Weights,
-            address: 0,
-            count: rows as u16,
-        };
-        bytes.extend(load.encode());
-        let padded = config.word_beats(Space::Weights) * config.stream_bytes;
-        bytes.extend((0..rows * padded).map(|i| (i * 37) as u8));
-        let matrix = Instruction::Matrix(Matrix {
+        assembler.load(Space::Weights, 0, &weights);
+        assembler.instruction(Instruction::Matrix(Matrix {
             accumulate: false,
-            weight: 0,
-            activation: 0,
             accumulator: 0,
-            positions: 1,
-            tiles: tiles as u16,
-            position_stride: 0,
-            tile_stride: 1,
-        });
-        bytes.extend(matrix.encode());
+            activation: 0,
+            weight: 0,
+            inner: tiles as u16,
+            outer: 1,
+        }));
     }
-    bytes.extend(Instruction::Halt.encode());
-    Program {
-        config: *config,
-        host_bytes: 0,
-        input: Region::default(),
-        output: Region::default(),
-        segments: vec![Segment::Send(bytes)],
-    }
+    assembler.finish(0, Region::default(), Region::default())
 }
 
 /// The digit classifier, one image after another.

@@ -55,15 +55,19 @@ fn print(report: &Report, program_bytes: usize) {
         .layers
         .iter()
         .map(|layer| {
+            let shape = |[height, width, channels]: [usize; 3]| match [height, width] {
+                [1, 1] => channels.to_string(),
+                _ => format!("{height}×{width}×{channels}"),
+            };
             let text = format!(
-                "{} → {}, {} × {} tiles, {} MACs, {} bytes in, {} out",
-                layer.inputs,
-                layer.outputs,
-                layer.tiles[0],
-                layer.tiles[1],
+                "{} {} → {}, {} MACs, {} bytes in, {} out, bound by {}",
+                layer.kind,
+                shape(layer.input),
+                shape(layer.output),
                 table::thousands(layer.macs),
-                table::thousands(layer.bytes_in as u64),
-                table::thousands(layer.bytes_out as u64),
+                table::thousands(layer.bytes_in),
+                table::thousands(layer.bytes_out),
+                layer.bound,
             );
             (layer.name.clone(), text)
         })
