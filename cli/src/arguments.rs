@@ -41,7 +41,7 @@ pub enum Command {
     /// Build for the Alchitry Cu board
     #[command(subcommand)]
     Fpga(Fpga),
-    /// Measure how fast the machines simulate on this computer
+    /// Measure how fast the machines simulate here, or what networks cost
     Bench(Bench),
 }
 
@@ -163,7 +163,29 @@ pub struct FpgaBuild {
 }
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Bench {
+    #[command(subcommand)]
+    pub what: Option<BenchWhat>,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Subcommand)]
+pub enum BenchWhat {
+    /// What networks cost on each configuration: cycles, utilisation, bytes streamed
+    Networks(BenchNetworks),
+}
+
+#[derive(Args)]
+pub struct BenchNetworks {
+    /// Folder of models NAME.onnx, each with samples in NAME-x.npy
+    #[arg(long, value_name = "DIR", default_value = "build/edge")]
+    pub models: PathBuf,
+    /// Print every layer
+    #[arg(long)]
+    pub layers: bool,
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,

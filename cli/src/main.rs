@@ -9,7 +9,7 @@ mod progress;
 mod table;
 mod target;
 
-use arguments::{Arguments, Command, Demo, Fpga};
+use arguments::{Arguments, BenchWhat, Command, Demo, Fpga};
 use clap::Parser;
 use miette::Result;
 
@@ -21,6 +21,9 @@ fn main() -> Result<()> {
         Some(Command::Compile(arguments)) => commands::compile::run(&arguments),
         Some(Command::Verilog(arguments)) => commands::verilog::run(&arguments),
         Some(Command::Fpga(Fpga::Build(arguments))) => commands::fpga::build(&arguments),
-        Some(Command::Bench(arguments)) => commands::bench::run(&arguments),
+        Some(Command::Bench(arguments)) => match &arguments.what {
+            None => commands::bench::run(&arguments),
+            Some(BenchWhat::Networks(networks)) => commands::bench_networks::run(networks),
+        },
     }
 }

@@ -286,6 +286,12 @@ impl Compiled {
         output.ok_or(RunError::Input(InputError::Empty))
     }
 
+    /// The first instruction and the layer (a place in [`Report::layers`]) of each
+    /// stretch of instructions that belong to one layer.
+    pub fn stretches(&self) -> &[(usize, usize)] {
+        &self.stretches
+    }
+
     /// The program in readable form.
     pub fn listing(&self) -> String {
         backend::listing::listing(&self.program, &self.report, &self.stretches)

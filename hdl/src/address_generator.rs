@@ -152,10 +152,8 @@ impl<const A: usize> Logic for AddressGenerator<A> {
         self.last_outer.next = self.outer_left.q.val() == self.one_run.val();
         self.next_row.next = self.advance.val() & self.last_x.val();
         self.next_tap.next = self.advance.val() & self.last_x.val() & self.last_y.val();
-        self.next_run.next = self.advance.val()
-            & self.last_x.val()
-            & self.last_y.val()
-            & self.last_inner.val();
+        self.next_run.next =
+            self.advance.val() & self.last_x.val() & self.last_y.val() & self.last_inner.val();
         self.last_position.next = self.last_x.val() & self.last_y.val();
         self.last_tap.next = self.last_inner.val() & self.last_outer.val();
 

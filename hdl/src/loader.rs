@@ -60,7 +60,9 @@ pub struct Loader<const R: usize, const C: usize, const L: usize, const WB: usiz
     last_lookup: Constant<Bits<16>>,
 }
 
-impl<const R: usize, const C: usize, const L: usize, const WB: usize> Default for Loader<R, C, L, WB> {
+impl<const R: usize, const C: usize, const L: usize, const WB: usize> Default
+    for Loader<R, C, L, WB>
+{
     fn default() -> Self {
         let last = |bytes: usize| Constant::new((1u64 << (bytes - 1)).into());
         Self {
@@ -99,7 +101,9 @@ impl<const R: usize, const C: usize, const L: usize, const WB: usize> Default fo
     }
 }
 
-impl<const R: usize, const C: usize, const L: usize, const WB: usize> Logic for Loader<R, C, L, WB> {
+impl<const R: usize, const C: usize, const L: usize, const WB: usize> Logic
+    for Loader<R, C, L, WB>
+{
     crate::unit!("Executes load: enables the memory lanes that input beats belong to.");
 
     #[hdl_gen]

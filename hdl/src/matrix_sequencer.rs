@@ -165,8 +165,7 @@ impl<const R: usize, const B: usize, const D: usize> Logic for MatrixSequencer<R
         // The slots of a pass.
         self.more_rows.next = (self.rows.q.val() & self.upper_rows.val()).any();
         self.row.next = self.active.q.val() & (self.more_rows.val() | self.rows.q.val().get_bit(0));
-        self.valid.next =
-            self.active.q.val() & self.positions_left.q.val() & !self.request.val();
+        self.valid.next = self.active.q.val() & self.positions_left.q.val() & !self.request.val();
         self.positions_end.next = self.valid.val() & self.last_position.val();
         self.positions_done.next = self.positions_end.val() | !self.positions_left.q.val();
         self.pass_end.next =
@@ -238,10 +237,8 @@ impl<const R: usize, const B: usize, const D: usize> Logic for MatrixSequencer<R
         self.read.next = self.delay.read.val();
 
         // One cycle late, to be a register.
-        self.busy_state.d.next = self.start.val()
-            | self.begin.q.val()
-            | self.active.q.val()
-            | self.delay.busy.val();
+        self.busy_state.d.next =
+            self.start.val() | self.begin.q.val() | self.active.q.val() | self.delay.busy.val();
         self.busy.next = self.busy_state.q.val();
 
         if self.reset.val() {

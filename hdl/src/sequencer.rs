@@ -244,9 +244,7 @@ impl Logic for Sequencer {
         if !self.is_begin.q.val() & self.waits.q.val().get_bit(3) {
             self.illegal.next = true;
         }
-        if !self.is_begin.q.val()
-            & !self.is_vector.q.val()
-            & self.modifier_field.q.val().get_bit(3)
+        if !self.is_begin.q.val() & !self.is_vector.q.val() & self.modifier_field.q.val().get_bit(3)
         {
             self.illegal.next = true;
         }
@@ -274,19 +272,19 @@ impl Logic for Sequencer {
         }
 
         // Start.
-        self.waits_for_all.next = self.is_halt.q.val()
-            | (self.is_store.q.val() & self.modifier_field.q.val().get_bit(1));
+        self.waits_for_all.next =
+            self.is_halt.q.val() | (self.is_store.q.val() & self.modifier_field.q.val().get_bit(1));
         self.blocked.next = (self.matrix_busy.val()
-            & (self.waits.q.val().get_bit(0)
-                | self.is_matrix.q.val()
-                | self.waits_for_all.val()))
+            & (self.waits.q.val().get_bit(0) | self.is_matrix.q.val() | self.waits_for_all.val()))
             | (self.activation_busy.val()
                 & (self.waits.q.val().get_bit(1)
                     | self.is_activate.q.val()
                     | self.is_vector.q.val()
                     | self.waits_for_all.val()))
             | (self.store_busy.val()
-                & (self.waits.q.val().get_bit(2) | self.is_store.q.val() | self.waits_for_all.val()));
+                & (self.waits.q.val().get_bit(2)
+                    | self.is_store.q.val()
+                    | self.waits_for_all.val()));
         self.execute.next = self.pending.q.val() & !self.illegal.val() & !self.blocked.val();
         self.start_load.next = self.execute.val() & self.is_load.q.val();
         self.start_matrix.next = self.execute.val() & self.is_matrix.q.val();

@@ -92,7 +92,9 @@ pub struct Store<const R: usize, const C: usize, const W: usize, const S: usize,
     wide: Constant<Bit>,
 }
 
-impl<const R: usize, const C: usize, const W: usize, const S: usize, const F: usize> Default for Store<R, C, W, S, F> {
+impl<const R: usize, const C: usize, const W: usize, const S: usize, const F: usize> Default
+    for Store<R, C, W, S, F>
+{
     fn default() -> Self {
         const { assert!(R >= C && R >= 4, "no word has more places than lanes") }
         let last = |places: usize| Constant::new((1u64 << (places - 1)).into());
@@ -155,7 +157,9 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize, const F: us
     }
 }
 
-impl<const R: usize, const C: usize, const W: usize, const S: usize, const F: usize> Logic for Store<R, C, W, S, F> {
+impl<const R: usize, const C: usize, const W: usize, const S: usize, const F: usize> Logic
+    for Store<R, C, W, S, F>
+{
     crate::unit!("Executes store: sends words to the output stream.");
 
     #[hdl_gen]

@@ -81,7 +81,14 @@ fn matrix_of_any_shape_agrees() {
             inner_stride: 1,
             outer_stride: 5,
         }));
-        for (inner, outer) in [(1, 1), (2, 1), (1, 2), (3, 3), (1, most_tiles), (most_tiles, 1)] {
+        for (inner, outer) in [
+            (1, 1),
+            (2, 1),
+            (1, 2),
+            (3, 3),
+            (1, most_tiles),
+            (most_tiles, 1),
+        ] {
             for accumulate in [false, true] {
                 writer.instruction(Instruction::Matrix(Matrix {
                     accumulate,

@@ -134,9 +134,7 @@ fn errors_stop_the_core_and_the_next_program_runs() {
                 Err(MachineError::Core { code, .. }) => assert_eq!(code, expected),
                 other => panic!("expected error {expected}, got {other:?}"),
             }
-            verilator
-                .run(&Writer::new(config).halt(), &mut [])
-                .unwrap();
+            verilator.run(&Writer::new(config).halt(), &mut []).unwrap();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod bench;
+pub mod bench_networks;
 pub mod compile;
 pub mod demo;
 pub mod fpga;

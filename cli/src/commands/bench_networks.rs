@@ -1,0 +1,224 @@
+//! `quern bench networks`: what networks cost on each configuration, counted by the
+//! cycle model, which the RTL is held to.
+
+use crate::arguments::BenchNetworks;
+use crate::progress::Spinner;
+use crate::{files, npy, table};
+use miette::{miette, IntoDiagnostic, Result, WrapErr};
+use quern_compiler::{compile, Array, Compiled, Options};
+use quern_isa::trace::Event;
+use quern_isa::{Config, Counters, Reference, CONFIGS};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+#[derive(Serialize)]
+struct Figures {
+    network: String,
+    config: &'static str,
+    /// Samples in one run of the program.
+    batch: usize,
+    /// Of one run.
+    cycles: u32,
+    input_stalls: u32,
+    output_stalls: u32,
+    macs: u64,
+    /// Multiply-accumulates of the model over those the array could have done.
+    utilisation: f64,
+    /// The same over the cycles of the convolutions alone.
+    convolutions: f64,
+    /// Share of the cycles in which the input port took a beat.
+    input_busy: f64,
+    bytes_in: usize,
+    bytes_out: usize,
+    inferences_per_second: f64,
+    layers: Vec<LayerFigures>,
+}
+
+#[derive(Serialize)]
+struct LayerFigures {
+    name: String,
+    kind: &'static str,
+    macs: u64,
+    /// From its first instruction to the next layer's.
+    cycles: u64,
+    utilisation: f64,
+    bound: &'static str,
+}
+
+pub fn run(arguments: &BenchNetworks) -> Result<()> {
+    let models = models(&arguments.models)?;
+    let spinner = Spinner::new("compiling");
+    let mut figures = Vec::new();
+    for path in &models {
+        for config in CONFIGS {
+            spinner.message(format!("{} on {}", name(path), config.name));
+            figures.push(measure(path, &config)?);
+        }
+    }
+    drop(spinner);
+    if arguments.json {
+        return files::print_json(&figures);
+    }
+    print(&figures, arguments.layers);
+    Ok(())
+}
+
+/// The folder's models, in the order of their names.
+fn models(folder: &Path) -> Result<Vec<PathBuf>> {
+    let help = "write the five networks with: build/venv/bin/python scripts/edge_networks.py";
+    let entries = std::fs::read_dir(folder)
+        .map_err(|error| miette!(help = help, "can't read {}: {error}", folder.display()))?;
+    let mut paths = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()
+        .into_diagnostic()?;
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "onnx"));
+    paths.sort();
+    match paths.is_empty() {
+        true => Err(miette!(
+            help = help,
+            "there is no .onnx file in {}",
+            folder.display()
+        )),
+        false => Ok(paths),
+    }
+}
+
+fn name(path: &Path) -> String {
+    super::run::model_name(path)
+}
+
+fn measure(path: &Path, config: &Config) -> Result<Figures> {
+    let name = name(path);
+    let model = files::read(path)?;
+    let options = Options {
+        batch: Some(1),
+        name: Some(name.clone()),
+    };
+    let compiled = compile(&model, config, &options)
+        .wrap_err_with(|| format!("{} for {}", path.display(), config.name))?;
+    let input = npy::read_array(&path.with_file_name(format!("{name}-x.npy")))?;
+    let (counters, starts) = run_traced(&compiled, &input)?;
+    let report = &compiled.report;
+    let cycles = layer_cycles(&compiled, &starts, counters.cycles);
+    let layers: Vec<LayerFigures> = report
+        .layers
+        .iter()
+        .zip(cycles)
+        .map(|(layer, cycles)| LayerFigures {
+            name: layer.name.clone(),
+            kind: layer.kind,
+            macs: layer.macs,
+            cycles,
+            utilisation: utilisation(layer.macs, cycles, config),
+            bound: layer.bound,
+        })
+        .collect();
+    let of_convolutions = |figure: fn(&LayerFigures) -> u64| {
+        let convolutions = layers.iter().filter(|layer| layer.macs > 0);
+        convolutions.map(figure).sum::<u64>()
+    };
+    let cycles = counters.cycles as u64;
+    let beats = report.totals.bytes_in / config.stream_bytes;
+    Ok(Figures {
+        network: name,
+        config: config.name,
+        batch: compiled.batch(),
+        cycles: counters.cycles,
+        input_stalls: counters.input_stalls,
+        output_stalls: counters.output_stalls,
+        macs: report.totals.macs,
+        utilisation: utilisation(report.totals.macs, cycles, config),
+        convolutions: utilisation(
+            of_convolutions(|layer| layer.macs),
+            of_convolutions(|layer| layer.cycles),
+            config,
+        ),
+        input_busy: beats as f64 / cycles as f64,
+        bytes_in: report.totals.bytes_in,
+        bytes_out: report.totals.bytes_out,
+        inferences_per_second: config.clock_hz as f64 / cycles as f64 * compiled.batch() as f64,
+        layers,
+    })
+}
+
+fn utilisation(macs: u64, cycles: u64, config: &Config) -> f64 {
+    match cycles {
+        0 => 0.0,
+        _ => macs as f64 / (cycles as f64 * config.macs_per_cycle() as f64),
+    }
+}
+
+/// Runs the first sample; the cycle in which each instruction's first beat is taken.
+fn run_traced(compiled: &Compiled, input: &Array) -> Result<(Counters, Vec<u32>)> {
+    let mut host = compiled.quantise_input(input, 0..1)?;
+    let mut starts = Vec::new();
+    let run = Reference::new(compiled.program.config)
+        .run_traced(&compiled.program, &mut host, &mut |event: Event<'_>| {
+            if let Event::Instruction { cycle, .. } = event {
+                starts.push(cycle);
+            }
+        })
+        .into_diagnostic()?;
+    Ok((run.counters, starts))
+}
+
+/// Cycles from each layer's instructions to those of the layer after it.
+fn layer_cycles(compiled: &Compiled, starts: &[u32], end: u32) -> Vec<u64> {
+    let mut cycles = vec![0; compiled.report.layers.len()];
+    let stretches = compiled.stretches();
+    for (place, &(first, layer)) in stretches.iter().enumerate() {
+        let next = stretches.get(place + 1).map(|&(next, _)| starts[next]);
+        cycles[layer] += (next.unwrap_or(end) - starts[first]) as u64;
+    }
+    cycles
+}
+
+fn print(figures: &[Figures], layers: bool) {
+    let thousands = |value: usize| table::thousands(value as u64);
+    for group in figures.chunk_by(|a, b| a.network == b.network) {
+        let macs = table::thousands(group[0].macs);
+        println!("{}, {macs} MACs", group[0].network);
+        let rows: Vec<_> = group
+            .iter()
+            .map(|figure| {
+                let text = format!(
+                    "{} cycles, {} of the MACs ({} in the convolutions), input port {} busy, {} stalls, {} bytes in, {} out, {:.1} inferences/s",
+                    table::thousands(figure.cycles as u64),
+                    table::percent(figure.utilisation),
+                    table::percent(figure.convolutions),
+                    table::percent(figure.input_busy),
+                    thousands((figure.input_stalls + figure.output_stalls) as usize),
+                    thousands(figure.bytes_in),
+                    thousands(figure.bytes_out),
+                    figure.inferences_per_second,
+                );
+                (figure.config, text)
+            })
+            .collect();
+        table::print(&rows);
+        if layers {
+            group.iter().for_each(print_layers);
+        }
+        println!();
+    }
+}
+
+fn print_layers(figures: &Figures) {
+    println!("  {}, layer by layer", figures.config);
+    let rows: Vec<_> = figures
+        .layers
+        .iter()
+        .map(|layer| {
+            let text = format!(
+                "{} {} cycles, {} of the MACs, bound by {}",
+                layer.kind,
+                table::thousands(layer.cycles),
+                table::percent(layer.utilisation),
+                layer.bound
+            );
+            (layer.name.clone(), text)
+        })
+        .collect();
+    table::print(&rows);
+}
