@@ -218,11 +218,26 @@ impl PairRule {
         let [a, b] = &self.quantisers;
         let zero_points = [a.zero_point, b.zero_point];
         let scale = (a.scale * b.scale) / to.scale;
-        let product = |a: usize, b: usize| {
-            let product = (a as i32 - zero_points[0] as i32) * (b as i32 - zero_points[1] as i32);
-            crate::evaluate::product_code(product, scale, to.zero_point, even_code)
+        let differing = |scale: f32| {
+            let product = |a: usize, b: usize| {
+                let product =
+                    (a as i32 - zero_points[0] as i32) * (b as i32 - zero_points[1] as i32);
+                crate::evaluate::product_code(product, scale, to.zero_point, even_code)
+            };
+            differing(&target, finish, product)
         };
-        let differing = differing(&target, finish, product);
+        // A product next to a tie may need a scale a little larger or smaller.
+        let mut best = (differing(scale), scale);
+        for step in [1, -1, 2, -2] {
+            if best.0 > 0 {
+                let moved = f32::from_bits(scale.to_bits().wrapping_add_signed(step));
+                let count = differing(moved);
+                if count < best.0 {
+                    best = (count, moved);
+                }
+            }
+        }
+        let (differing, scale) = best;
         let kind = Kind::Multiply {
             inputs,
             zero_points,

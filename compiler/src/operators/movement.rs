@@ -286,13 +286,20 @@ fn resize(context: &Context, node: &Node, dims: &[usize]) -> Result<Movement, St
         mode => return Err(format!("its mode is {mode}; only nearest is supported")),
     }
     let rank = dims.len() + 1;
-    if node.ints("axes")?.is_some() {
-        return Err("it names axes; give a size or scale for every axis".to_string());
+    if node.string("keep_aspect_ratio_policy", "stretch")? != "stretch" {
+        return Err("it keeps the aspect ratio; give the sizes themselves".to_string());
     }
+    let axes: Vec<usize> = match node.ints("axes")? {
+        None => (0..rank).collect(),
+        Some(axes) => axes
+            .iter()
+            .map(|&axis| normalise_axis(axis, rank))
+            .collect::<Result<_, String>>()?,
+    };
     let scales = match context.constant(node, 2)? {
         Some(scales) if scales.shape != [0] => match &scales.data {
-            Data::F32(values) if values.len() == rank => Some(values.clone()),
-            _ => return Err(format!("its scales must be {rank} float32")),
+            Data::F32(values) if values.len() == axes.len() => Some(values.clone()),
+            _ => return Err(format!("its scales must be {} float32", axes.len())),
         },
         _ => None,
     };
@@ -303,11 +310,14 @@ fn resize(context: &Context, node: &Node, dims: &[usize]) -> Result<Movement, St
     let mode = node.string("coordinate_transformation_mode", "half_pixel")?;
     let rounding = node.string("nearest_mode", "round_prefer_floor")?;
     let mut movement = Movement::regroup(dims.to_vec());
-    for axis in 0..rank {
+    for (given, &axis) in axes.iter().enumerate() {
         let size = if axis == 0 { 1 } else { dims[axis - 1] };
         let (scale, to) = match (&scales, &sizes) {
-            (Some(scales), _) => (scales[axis], (size as f32 * scales[axis]).floor() as usize),
-            (None, Some(sizes)) if sizes.values.len() == rank => match sizes.values[axis] {
+            (Some(scales), _) => (
+                scales[given],
+                (size as f32 * scales[given]).floor() as usize,
+            ),
+            (None, Some(sizes)) if sizes.values.len() == axes.len() => match sizes.values[given] {
                 Dim::Batch => (1.0, 1),
                 Dim::Known(_) if axis == 0 => (1.0, 1),
                 Dim::Known(n) => {
@@ -315,7 +325,7 @@ fn resize(context: &Context, node: &Node, dims: &[usize]) -> Result<Movement, St
                     (n as f32 / size as f32, n)
                 }
             },
-            _ => return Err(format!("it needs {rank} scales or sizes")),
+            _ => return Err(format!("it needs {} scales or sizes", axes.len())),
         };
         if axis == 0 {
             match scale == 1.0 {
