@@ -3,30 +3,46 @@
 
     build/venv/bin/python scripts/check_onnxruntime.py --quern target/release/quern
 
-The digit classifier runs on every configuration: all images on the reference and
-under Verilator, twenty on the RTL. Seeded random dense networks run on the
-reference for every configuration, and some of them under Verilator. An output
-that differs in one bit is a failure.
+The digit classifiers run on every configuration: all images on the reference and
+under Verilator, and twenty through the perceptron on the RTL. The networks with the
+shapes of MLPerf Tiny run on the reference; `--long` adds Verilator. Seeded random
+networks over all operators follow (scripts/conformance). An output that differs in one
+bit is a failure.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
+import os
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
+from numpy.typing import NDArray
 
+import conformance
+import edge_networks
 import oracle
-from dense_networks import random_network
+from machines import CONFIGS, compare
 
 MODELS = Path(__file__).parent.parent / "models"
-CONFIGS = ["tiny", "cu", "asic16"]
-ACCURACY = 0.95
+
+
+@dataclass(frozen=True)
+class Digits:
+    """A classifier of `models/`, the accuracy it must have, and where it runs."""
+
+    name: str
+    accuracy: float
+    targets: tuple[tuple[str, ...], ...]
+
+
+DIGITS = (
+    Digits("digits-mlp", 0.95, (("reference",), ("verilator",), ("rtl", "--limit", "20"))),
+    Digits("digits-cnn", 0.97, (("reference",), ("verilator",))),
+)
 
 
 class Checks:
@@ -34,41 +50,25 @@ class Checks:
 
     def __init__(self, quern: Path, folder: Path) -> None:
         self.quern = quern
-        self.output = folder / "out.npy"
+        self.folder = folder
         self.passed = 0
         self.failed = 0
 
     def run(
-        self,
-        what: str,
-        model: Path,
-        x: Path,
-        expected: np.ndarray,
-        target: str,
-        config: str,
-        *more: str,
+        self, model: Path, x: Path, expected: NDArray, target: str, config: str, *more: str
     ) -> dict | None:
         """One run; its report, or None after a failure."""
-        command = [
-            *(str(self.quern), "run", str(model), "--input", str(x)),
-            *("--output", str(self.output), "--on", target, "--config", config, "--json", *more),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True)
-        label = f"{what} on {target}, {config}"
-        if done.returncode != 0:
-            return self.fail(label, f"exit {done.returncode}\n{done.stderr}")
-        report = json.loads(done.stdout)
-        actual = np.load(self.output)
-        expected = expected[: report["samples"]]
-        if actual.dtype != expected.dtype or actual.shape != expected.shape:
-            kinds = f"{actual.dtype}{actual.shape} for {expected.dtype}{expected.shape}"
-            return self.fail(label, f"the output is {kinds}")
-        wrong = np.flatnonzero((actual != expected).reshape(len(actual), -1).any(axis=1))
-        if len(wrong):
-            first = wrong[0]
-            values = f"got {actual[first]}, ONNX Runtime says {expected[first]}"
-            return self.fail(label, f"{len(wrong)} samples differ, first {first}: {values}")
+        output = self.folder / "out.npy"
+        outcome = compare(self.quern, model, x, expected, target, config, output, *more)
+        label = f"{model.stem} on {target}, {config}"
+        if not outcome.equal:
+            self.fail(label, outcome.message)
+            return None
         self.passed += 1
+        report = outcome.report
+        accuracy = f", accuracy {report['accuracy']:.4f}" if "accuracy" in report else ""
+        figures = f"{report['samples']} samples{accuracy}, {report['cycles']} cycles"
+        print(f"{label}: equal, {figures}", flush=True)
         return report
 
     def fail(self, label: str, reason: str) -> None:
@@ -77,51 +77,51 @@ class Checks:
 
 
 def check_digits(checks: Checks) -> None:
-    model, x = MODELS / "digits-mlp.onnx", MODELS / "digits-x.npy"
+    x = MODELS / "digits-x.npy"
     labels = ("--labels", str(MODELS / "digits-y.npy"))
-    expected = oracle.run(model, oracle.load_input(x), None)
-    for config in CONFIGS:
-        for target, *more in [("reference",), ("verilator",), ("rtl", "--limit", "20")]:
-            report = checks.run(
-                "digits-mlp", model, x, expected, target, config, *labels, *more
-            )
-            if report is None:
-                continue
-            print(
-                f"digits-mlp on {target:9} {config:6} {report['samples']:3} images,"
-                f" accuracy {report['accuracy']:.4f}, {report['cycles']} cycles: equal",
-                flush=True,
-            )
-            if not more and report["accuracy"] < ACCURACY:
-                checks.fail("digits-mlp", f"accuracy {report['accuracy']} below {ACCURACY}")
-
-
-def check_random(checks: Checks, folder: Path, networks: int, seed: int) -> None:
-    for number in range(seed, seed + networks):
-        # Every fifth network is larger than any on-chip memory of `tiny` and `cu`.
-        network = random_network(number, largest=2000 if number % 5 == 0 else 200)
-        model, x = folder / "model.onnx", folder / "x.npy"
-        onnx.save(network.model, model)
-        np.save(x, network.x)
-        expected = oracle.run(model, network.x, None)
-        what = f"dense network of seed {number} ({network.description})"
+    for digits in DIGITS:
+        model = MODELS / f"{digits.name}.onnx"
+        expected = oracle.run(model, oracle.load_input(x), None)
         for config in CONFIGS:
-            checks.run(what, model, x, expected, "reference", config)
-            if number % 10 == 1:
-                checks.run(what, model, x, expected, "verilator", config)
-    print(f"{networks} random dense networks, seeds {seed} to {seed + networks - 1}", flush=True)
+            for target, *more in digits.targets:
+                report = checks.run(model, x, expected, target, config, *labels, *more)
+                if report and not more and report["accuracy"] < digits.accuracy:
+                    reason = f"accuracy {report['accuracy']} below {digits.accuracy}"
+                    checks.fail(digits.name, reason)
+
+
+def check_edge_networks(checks: Checks, long: bool) -> None:
+    for _, model, x in edge_networks.write(checks.folder / "edge", edge_networks.SEED):
+        answer = oracle.compute(model, np.load(x), None)
+        if answer.float_layers:
+            names = " ".join(answer.float_layers)
+            checks.fail(model.stem, f"ONNX Runtime sums floats in {names}")
+        for config in CONFIGS:
+            checks.run(model, x, answer.output, "reference", config)
+        if long:
+            checks.run(model, x, answer.output, "verilator", "asic16")
+
+
+def check_random_networks(checks: Checks, graphs: int) -> None:
+    plan = conformance.Plan(checks.quern, CONFIGS, verilator_graphs=graphs // 20)
+    summary = conformance.run(plan, range(1, graphs + 1), os.cpu_count() or 1)
+    checks.passed += summary.passed
+    checks.failed += summary.failed
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compare Quern with ONNX Runtime.")
     parser.add_argument("--quern", type=Path, default=Path("target/release/quern"))
-    parser.add_argument("--networks", type=int, default=60, help="random networks (60)")
-    parser.add_argument("--seed", type=int, default=1, help="seed of the first one (1)")
+    parser.add_argument("--graphs", type=int, default=200, help="random networks (200)")
+    parser.add_argument(
+        "--long", action="store_true", help="also the MLPerf Tiny networks under Verilator"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         checks = Checks(arguments.quern, Path(name))
         check_digits(checks)
-        check_random(checks, Path(name), arguments.networks, arguments.seed)
+        check_edge_networks(checks, arguments.long)
+        check_random_networks(checks, arguments.graphs)
     print(f"{checks.passed} passed, {checks.failed} failed")
     sys.exit(checks.failed > 0)
 

@@ -22,9 +22,12 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-
-# The float operators whose integer counterparts are QLinearConv, QGemm and QLinearMatMul.
-DOT_PRODUCTS = {"Conv", "Gemm", "MatMul", "FusedConv", "FusedGemm", "FusedMatMul"}
+# Operators that the optimiser leaves or makes where it finds no integer kernel.
+FLOAT_SUMS = {
+    *("Conv", "Gemm", "MatMul", "FusedConv", "FusedGemm", "FusedMatMul"),
+    *("MatMulIntegerToFloat", "DynamicQuantizeMatMul", "ReduceMean"),
+    *("AveragePool", "GlobalAveragePool", "Softmax"),
+}
 
 
 class OracleError(Exception):
@@ -81,10 +84,12 @@ def answer(arguments: argparse.Namespace) -> None:
     x = load_input(arguments.input)
     # Looked up first: a model without raw integers is refused before a long run.
     final = final_dequantizer(load_model(arguments.model)) if arguments.raw else None
-    y = run(arguments.model, x, arguments.batch)
-    save(arguments.output, y)
+    result = compute(arguments.model, x, arguments.batch)
+    for name, operator in result.float_layers.items():
+        print(f"oracle: '{name}' is computed in float32 ({operator})", file=sys.stderr)
+    save(arguments.output, result.output)
     if final:
-        save(arguments.raw, final.integers(y))
+        save(arguments.raw, final.integers(result.output))
 
 
 def load_model(path: Path) -> onnx.ModelProto:
@@ -109,9 +114,21 @@ def save(path: Path, array: NDArray) -> None:
         np.save(file, array)
 
 
+@dataclass(frozen=True)
+class Answer:
+    output: NDArray
+    # Tensors whose last bit is the processor's choice, with their operators.
+    float_layers: dict[str, str]
+
+
 def run(path: Path, x: NDArray, batch: int | None) -> NDArray:
     """The model's first output for all of `x`, computed `batch` rows at a time."""
-    session = open_session(path)
+    return compute(path, x, batch).output
+
+
+def compute(path: Path, x: NDArray, batch: int | None) -> Answer:
+    """The output and which layers are not computed in integers."""
+    session, optimised = open_session(path)
     inputs = session.get_inputs()
     if len(inputs) != 1:
         names = ", ".join(i.name for i in inputs)
@@ -128,10 +145,19 @@ def run(path: Path, x: NDArray, batch: int | None) -> NDArray:
     except Exception as error:
         kind = f"{x.dtype}{list(x.shape)}"
         raise OracleError(f"ONNX Runtime refuses the input {kind}: {error}") from error
-    return np.concatenate(pieces)
+    return Answer(np.concatenate(pieces), float_layers(optimised))
 
 
-def open_session(path: Path) -> ort.InferenceSession:
+def open_session(path: Path) -> tuple[ort.InferenceSession, onnx.GraphProto]:
+    """As `optimise`, with an error for the person at the command line."""
+    try:
+        return optimise(path)
+    except Exception as error:
+        raise OracleError(f"ONNX Runtime cannot load {path}: {error}") from error
+
+
+def optimise(model: Path | bytes) -> tuple[ort.InferenceSession, onnx.GraphProto]:
+    """A session, and the graph whose kernels it runs."""
     options = ort.SessionOptions()
     # On an x86 without VNNI the uint8 x int8 kernels add pairs of products in 16
     # saturating bits; this makes them exact at the price of speed.
@@ -141,27 +167,25 @@ def open_session(path: Path) -> ort.InferenceSession:
     with tempfile.TemporaryDirectory() as directory:
         optimised = Path(directory) / "optimised.onnx"
         options.optimized_model_filepath = str(optimised)
-        try:
-            session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise OracleError(f"ONNX Runtime cannot load {path}: {error}") from error
-        warn_of_float_layers(onnx.load(optimised, load_external_data=False).graph)
-    return session
+        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return session, onnx.load(optimised, load_external_data=False).graph
 
 
-def warn_of_float_layers(graph: onnx.GraphProto) -> None:
-    """Names the layers that the optimiser left between DequantizeLinear and QuantizeLinear.
+def float_layers(graph: onnx.GraphProto) -> dict[str, str]:
+    """The tensors of an optimised graph that are sums of floats.
 
-    Their sums are rounded at every addition, in an order that depends on the CPU, so
+    Such a sum is rounded at every addition, in an order that depends on the CPU, so
     an integer machine is off by one where the last bit decides: about once in 250,000
     outputs. A model with int8 instead of float32 inputs or outputs can cause it, and
     so can a Relu whose output zero point is not the type's lowest value.
     """
-    dequantised = {n.output[0] for n in graph.node if n.op_type == "DequantizeLinear"}
-    for node in graph.node:
-        if node.op_type in DOT_PRODUCTS and dequantised.intersection(node.input):
-            message = f"oracle: '{node.output[0]}' is computed in float32 ({node.op_type})"
-            print(message, file=sys.stderr)
+    constants = {initializer.name for initializer in graph.initializer}
+    return {
+        node.output[0]: node.op_type
+        for node in graph.node
+        # Sums of constants are folded already.
+        if node.op_type in FLOAT_SUMS and not constants.issuperset(node.input)
+    }
 
 
 @dataclass(frozen=True)

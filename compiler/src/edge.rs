@@ -46,27 +46,29 @@ pub enum InputError {
     },
 }
 
-/// A tensor in host memory: rows of channels, each padded to whole words.
+/// A map in host memory: for each sample its pixels, each padded to whole words.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Layout {
     pub region: Region,
-    /// Channels of a row.
     pub channels: usize,
 }
 
 impl Layout {
-    /// Byte offset of each element of a sample, in order.
-    fn offsets(
+    /// Byte offsets of some of a sample's elements.
+    fn offsets<'a>(
         &self,
         config: &Config,
         sample: usize,
-        elements: usize,
-    ) -> impl Iterator<Item = usize> {
-        let row_bytes = self.channels.div_ceil(config.lanes) * config.lanes;
+        elements: &'a [u32],
+    ) -> impl Iterator<Item = usize> + 'a {
+        let pixel_bytes = self.channels.div_ceil(config.lanes) * config.lanes;
         let start = self.region.offset as usize
             + sample * self.region.words_per_sample as usize * config.lanes;
         let channels = self.channels;
-        (0..elements).map(move |i| start + i / channels * row_bytes + i % channels)
+        elements.iter().map(move |&element| {
+            let element = element as usize;
+            start + element / channels * pixel_bytes + element % channels
+        })
     }
 }
 
@@ -137,7 +139,7 @@ pub(crate) fn write(
         (Values::F32(_), InputKind::Codes(_)) => unreachable!("checked before"),
     };
     for (place, sample) in samples.enumerate() {
-        let offsets = layout.offsets(config, place, elements);
+        let offsets = layout.offsets(config, place, &edge.elements);
         for (i, offset) in offsets.enumerate() {
             host[offset] = stored(sample * elements + i);
         }
@@ -152,9 +154,8 @@ pub(crate) fn read(
     host: &[u8],
     samples: usize,
 ) -> Array {
-    let elements = edge.sample.iter().product::<usize>();
     let stored = (0..samples)
-        .flat_map(|sample| layout.offsets(config, sample, elements))
+        .flat_map(|sample| layout.offsets(config, sample, &edge.elements))
         .map(|offset| host[offset]);
     let values = match &edge.kind {
         OutputKind::Real(reals) => Values::F32(stored.map(|code| reals[code as usize]).collect()),

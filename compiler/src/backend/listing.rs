@@ -2,21 +2,32 @@
 //! runs.
 
 use crate::report::{LayerReport, Report};
-use quern_isa::{Config, Instruction, Program, Region, Segment, Source, Space, INSTRUCTION_BYTES};
+use quern_isa::{
+    Combine, Config, Instruction, Program, Region, Segment, Source, Space, INSTRUCTION_BYTES,
+};
 use std::fmt::Write;
 
 /// Literal bytes shown of each piece of data.
 const SHOWN_BYTES: usize = 8;
 
-pub(crate) fn listing(program: &Program, report: &Report) -> String {
+/// `stretches` are the first instruction and the layer of each stretch of one layer.
+pub(crate) fn listing(program: &Program, report: &Report, stretches: &[(usize, usize)]) -> String {
     let mut out = header(program, report);
     let mut stream = Stream::new(program);
-    let mut layers = report.layers.iter().enumerate().peekable();
+    let mut stretches = stretches.iter().peekable();
+    let mut described = 0;
     let mut index = 0;
     while let Some(instruction) = stream.instruction() {
-        let due = layers.next_if(|(_, layer)| layer.first_instruction == index);
-        if let Some((number, layer)) = due {
-            out += &layer_comment(number, layer);
+        if let Some(&(_, layer)) = stretches.next_if(|&&(first, _)| first == index) {
+            match report.layers.get(layer) {
+                Some(report) if layer >= described => {
+                    out += &layer_comment(layer, report);
+                    described = layer + 1;
+                }
+                _ => {
+                    let _ = writeln!(out, "; layer {layer}");
+                }
+            }
         }
         let _ = writeln!(out, "{index:>6}  {}", line(&instruction, &mut stream));
         index += 1;
@@ -64,21 +75,27 @@ fn header(program: &Program, report: &Report) -> String {
 }
 
 fn layer_comment(number: usize, layer: &LayerReport) -> String {
+    let shape = |[height, width, channels]: [usize; 3]| format!("{height} x {width} x {channels}");
     let table = if layer.table { ", table" } else { "" };
+    let tiles = match layer.column_tiles {
+        [_, 0] => String::new(),
+        [group, all] => format!(", {group} of {all} column tiles"),
+    };
     format!(
-        "\n; layer {number} `{}`: {}{table}, {} x {} -> {} ({} -> {})\n;   {} x {} tiles, {} MACs, {} bytes in, {} out\n",
+        "\n; layer {number} `{}`: {}{table}, {} -> {}\n;   {} x {} pixels at a time{tiles}\n;   {} MACs, {} instructions, {} bytes in, {} out\n;   about {} cycles, bound by {}, {:.1} % of the multipliers at work\n",
         layer.name,
         layer.kind,
-        layer.positions,
-        layer.inputs,
-        layer.outputs,
-        layer.input,
-        layer.output,
-        layer.tiles[0],
-        layer.tiles[1],
+        shape(layer.input),
+        shape(layer.output),
+        layer.block[0],
+        layer.block[1],
         layer.macs,
+        layer.instructions,
         layer.bytes_in,
         layer.bytes_out,
+        layer.cycles,
+        layer.bound,
+        100.0 * layer.utilisation,
     )
 }
 
@@ -99,35 +116,71 @@ fn line(instruction: &Instruction, stream: &mut Stream) -> String {
                 Space::Weights => "weights",
                 Space::Parameters => "parameters",
                 Space::Table => "table",
+                Space::Lookup => "lookup",
             };
             let bytes = stream.config.word_beats(space) * stream.config.stream_bytes;
             let data = stream.data(count as usize * bytes);
             format!("load      {name} address={address} count={count} <- {data}")
         }
+        Instruction::Pattern(p) => format!(
+            "pattern   x={}*{} y={}*{} inner_stride={} outer_stride={}",
+            p.x_count,
+            p.x_stride as i16,
+            p.y_count,
+            p.y_stride as i16,
+            p.inner_stride as i16,
+            p.outer_stride as i16
+        ),
+        Instruction::Target(t) => format!(
+            "target    x={}*{} y={}*{} low={} high={}",
+            t.x_count,
+            t.x_stride as i16,
+            t.y_count,
+            t.y_stride as i16,
+            t.low,
+            t.high
+        ),
         Instruction::Matrix(m) => format!(
-            "matrix    {}accumulator={} activation={} weight={} positions={} tiles={} position_stride={} tile_stride={}",
+            "matrix    {}accumulator={} activation={} weight={} taps={}*{}",
             if m.accumulate { "accumulate " } else { "" },
             m.accumulator,
             m.activation,
             m.weight,
-            m.positions,
-            m.tiles,
-            m.position_stride,
-            m.tile_stride
+            m.inner,
+            m.outer,
         ),
         Instruction::Activate(a) => format!(
-            "activate  {}accumulator={} activation={}.{} parameter={} columns={} positions={} position_stride={} low={} high={}",
+            "activate  {}accumulator={} activation={}.{} parameter={} columns={}",
             if a.table { "table " } else { "" },
             a.accumulator,
             a.activation,
             a.lane,
             a.parameter,
             a.columns,
-            a.positions,
-            a.position_stride,
-            a.low,
-            a.high
         ),
+        Instruction::Vector(v) => {
+            let combine = match v.combine {
+                Combine::Sum => "sum",
+                Combine::Maximum => "maximum",
+                Combine::Lookup => "lookup",
+                Combine::Product => "product",
+            };
+            format!(
+                "vector    {combine} {}{}source={}.{} activation={}.{} parameter={} columns={} taps={}*{} zero_points={},{}",
+                if v.table { "table " } else { "" },
+                if v.even_code { "even_code " } else { "" },
+                v.source,
+                v.source_lane,
+                v.activation,
+                v.lane,
+                v.parameter,
+                v.columns,
+                v.inner,
+                v.outer,
+                v.zero_points[0],
+                v.zero_points[1],
+            )
+        }
         Instruction::Store {
             source,
             address,
@@ -176,7 +229,7 @@ impl<'a> Stream<'a> {
             }
         });
         let bytes: &[u8; INSTRUCTION_BYTES] = buffer.get(..INSTRUCTION_BYTES)?.try_into().ok()?;
-        Instruction::decode(bytes).ok()
+        Instruction::decode(bytes).ok().map(|(instruction, _)| instruction)
     }
 
     /// Consumes data and describes them.

@@ -1,0 +1,176 @@
+//! What the lowering writes: instructions with all they depend on, one after another,
+//! not yet in the order in which the units are busiest.
+
+use quern_isa::{Activate, Config, Matrix, Pattern, Space, Target, Vector};
+use std::ops::Range;
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    Load {
+        space: Space,
+        address: usize,
+        data: Vec<Data>,
+    },
+    Matrix {
+        pattern: Pattern,
+        matrix: Matrix,
+    },
+    Activate {
+        target: Target,
+        activate: Activate,
+    },
+    Vector {
+        pattern: Pattern,
+        target: Target,
+        vector: Vector,
+    },
+    /// Activation words to pieces of host memory, `(offset, bytes)` each.
+    Store {
+        address: usize,
+        pieces: Vec<(u32, u32)>,
+    },
+}
+
+/// Whole words without padding.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Data {
+    Literal(Vec<u8>),
+    /// Of host memory; only activations.
+    Host {
+        offset: u32,
+        bytes: u32,
+    },
+}
+
+impl Data {
+    pub fn bytes(&self) -> usize {
+        match self {
+            Data::Literal(bytes) => bytes.len(),
+            Data::Host { bytes, .. } => *bytes as usize,
+        }
+    }
+}
+
+/// A memory that may keep an action from changing places with another. Accumulators are
+/// not among them: matrices and activates keep their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    Chip(Space),
+    Host,
+}
+
+/// What an action reads and writes; ranges may be larger than that.
+#[derive(Debug, Clone, Default)]
+pub struct Footprint {
+    pub reads: Vec<(Memory, Range<i64>)>,
+    pub writes: Vec<(Memory, Range<i64>)>,
+}
+
+impl Footprint {
+    pub fn conflicts(&self, other: &Footprint) -> bool {
+        let overlap = |ours: &[(Memory, Range<i64>)], theirs: &[(Memory, Range<i64>)]| {
+            ours.iter().any(|(memory, range)| {
+                theirs
+                    .iter()
+                    .any(|(m, r)| m == memory && r.start < range.end && range.start < r.end)
+            })
+        };
+        overlap(&self.writes, &other.writes)
+            || overlap(&self.writes, &other.reads)
+            || overlap(&self.reads, &other.writes)
+    }
+}
+
+impl Action {
+    pub fn footprint(&self, config: &Config) -> Footprint {
+        let lanes = config.lanes as i64;
+        let words = |first: usize, count: usize| first as i64..(first + count) as i64;
+        let chip = |space, range| (Memory::Chip(space), range);
+        let host = |offset: u32, bytes: u32| {
+            (Memory::Host, offset as i64..offset as i64 + bytes as i64)
+        };
+        let table = |set: bool| set.then(|| chip(Space::Table, 0..256));
+        match self {
+            Action::Load {
+                space,
+                address,
+                data,
+            } => {
+                let bytes: usize = data.iter().map(Data::bytes).sum();
+                let count = bytes / config.word_bytes(*space);
+                Footprint {
+                    reads: data
+                        .iter()
+                        .filter_map(|data| match *data {
+                            Data::Host { offset, bytes } => Some(host(offset, bytes)),
+                            Data::Literal(_) => None,
+                        })
+                        .collect(),
+                    writes: vec![chip(*space, words(*address, count))],
+                }
+            }
+            Action::Matrix { pattern, matrix: m } => {
+                let rows = m.inner as usize * m.outer as usize * config.lanes;
+                let read = pattern.reach(m.activation, m.inner, m.outer, 0);
+                Footprint {
+                    reads: vec![
+                        chip(Space::Activations, read),
+                        chip(Space::Weights, words(m.weight as usize, rows)),
+                    ],
+                    writes: vec![],
+                }
+            }
+            Action::Activate {
+                target,
+                activate: a,
+            } => {
+                let further = (a.lane as i64 + a.columns as i64 - 1) / lanes;
+                let parameters = words(a.parameter as usize, a.columns as usize);
+                let mut reads = vec![chip(Space::Parameters, parameters)];
+                reads.extend(table(a.table));
+                Footprint {
+                    reads,
+                    writes: vec![chip(
+                        Space::Activations,
+                        target.reach(a.activation, further),
+                    )],
+                }
+            }
+            Action::Vector {
+                pattern,
+                target,
+                vector: v,
+            } => {
+                let further = |lane: u8| (lane as i64 + v.columns as i64 - 1) / lanes;
+                let outer = v.outer as u16;
+                let read = pattern.reach(v.source, v.inner, outer, further(v.source_lane));
+                let mut reads = vec![
+                    chip(Space::Activations, read),
+                    chip(
+                        Space::Parameters,
+                        words(v.parameter as usize, v.columns as usize),
+                    ),
+                    chip(Space::Lookup, 0..512),
+                ];
+                reads.extend(table(v.table));
+                Footprint {
+                    reads,
+                    writes: vec![chip(
+                        Space::Activations,
+                        target.reach(v.activation, further(v.lane)),
+                    )],
+                }
+            }
+            Action::Store { address, pieces } => {
+                let bytes: usize = pieces.iter().map(|&(_, bytes)| bytes as usize).sum();
+                Footprint {
+                    reads: vec![chip(
+                        Space::Activations,
+                        words(*address, bytes / config.lanes),
+                    )],
+                    writes: pieces.iter().map(|&(offset, b)| host(offset, b)).collect(),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The passes of the back end, in the order in which they run:
+//!
+//! ```text
+//!  Network ─stack─► Network ─prove─► parameters ─┐
+//!                      └───place─► Plan ─lower─► actions ─schedule─► actions ─emit─► Program
+//!                      tile, vector_tile ┘
+//! ```
+
+pub mod action;
+pub mod batch;
+pub mod cost;
+pub mod emit;
+pub mod lower;
+pub mod memory;
+pub mod place;
+pub mod prove;
+pub mod ring;
+pub mod schedule;
+pub mod tile;
+pub mod vector_tile;
+pub mod windows;

@@ -1,0 +1,1 @@
+"""Quantised networks to compare machines on: drawn at random or after MLPerf Tiny."""
