@@ -9,14 +9,14 @@ use std::rc::Rc;
 
 /// Elements that all views and rearrangements list: a small file must not ask for
 /// much memory.
-const MAX_PLACES: usize = 1 << 27;
+const MAX_PLACES: usize = 1 << 25;
 
 /// Weights of all layers together. Layers may share a constant, so the file's size
 /// does not bound them.
 const MAX_WEIGHTS: usize = 1 << 30;
 
 /// Function values of all tables, for the same reason.
-const MAX_EVALUATIONS: usize = 1 << 28;
+const MAX_EVALUATIONS: usize = 1 << 25;
 
 #[derive(Debug, Default)]
 pub struct Builder {

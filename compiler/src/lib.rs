@@ -61,7 +61,8 @@ pub fn network_of(model: &[u8]) -> Result<Network, CompileError> {
     passes::fold::fold(&mut graph);
     passes::merge::merge(&mut graph);
     let mut network = passes::lower::lower(&graph).map_err(CompileError::Model)?;
-    passes::place::place(&mut network);
     passes::join::join(&mut network);
+    passes::place::place(&mut network);
+    passes::prune::prune(&mut network);
     Ok(network)
 }

@@ -323,7 +323,7 @@ impl Pair {
         to: &Target,
         finish: &Finish,
     ) -> Result<Kind, String> {
-        builder.count_evaluations(1 << 16)?;
+        builder.count_evaluations(1 << 17)?;
         if self.rule.operator == PairOperator::Multiply {
             let (kind, differing) = self.rule.multiplication(self.inputs, to, finish)?;
             let Kind::Multiply { scale, .. } = &kind else {

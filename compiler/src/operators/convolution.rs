@@ -138,6 +138,7 @@ fn repeated(
 
 /// The map of a tensor of channels in front of one or two spatial axes.
 pub fn feature_map(dims: &[usize]) -> Result<Shape, String> {
+    check_sample(dims)?;
     match *dims {
         [channels, height, width] => Ok(Shape {
             height,

@@ -52,6 +52,7 @@ fn largest(
     let shape = feature_map(&view.dims)?;
     let order = Order::channels_first(shape.channels, shape.height * shape.width);
     let input = builder.arranged(&node.name, view, &order, shape)?;
+    builder.count_places(window.kernel[0].saturating_mul(window.kernel[1]))?;
     let kind = Kind::MaxPool { input, window };
     let map = builder.operation(&node.name, kind, feature_map(&dims)?, Finish::default());
     Ok(View::channels_first(dims, CodePart::Map(map)))
@@ -247,6 +248,12 @@ enum Counts {
 }
 
 impl Average {
+    /// Elements of its window.
+    pub fn taps(&self) -> usize {
+        let [height, width] = self.window.kernel;
+        height.saturating_mul(width)
+    }
+
     /// Whether the runtime has an integer kernel for it.
     pub fn is_fused(&self, to: &Target, clamped: bool) -> bool {
         self.counts != Counts::Mean && self.code == Some(to.code) && !clamped
@@ -255,11 +262,7 @@ impl Average {
     pub fn quantise(&self, name: &str, to: &Target, clamped: bool) -> Result<Kind, String> {
         let fused = self.is_fused(to, clamped);
         let to = &to.quantiser;
-        let [height, width] = self.window.kernel;
-        let size = height
-            .checked_mul(width)
-            .filter(|&size| size <= 1 << 24)
-            .ok_or("its kernel is larger than any tensor")?;
+        let size = self.taps();
         let from = self.quantiser.scale;
         let scale = |count: usize| match (count, self.counts) {
             (0, _) => 1.0,

@@ -101,6 +101,7 @@ impl Sums {
                         self.name
                     ));
                 }
+                builder.count_places(average.taps())?;
                 average.quantise(&self.name, target, clamped)?
             }
             SumsKind::Pair(pair) => pair.quantise(builder, &self.name, target, &finish)?,
