@@ -56,19 +56,6 @@ impl<P: Clone> View<P> {
         }
     }
 
-    /// All elements in one part, which holds nothing else.
-    pub fn constant(dims: Vec<usize>, part: P) -> View<P> {
-        let count = dims.iter().product();
-        let place = Place {
-            part: 0,
-            element: 0,
-        };
-        View {
-            order: Order::Explicit(vec![place; count].into()),
-            ..View::rows(dims, part)
-        }
-    }
-
     pub fn len(&self) -> usize {
         self.dims.iter().product()
     }

@@ -254,8 +254,33 @@ impl Average {
         height.saturating_mul(width)
     }
 
+    /// Why codes may differ from the runtime's, which adds up a mean in f32.
+    pub fn note(&self, target: &Target, clamped: bool) -> Option<&'static str> {
+        match self.is_fused(target, clamped) {
+            false => Some("ONNX Runtime computes this mean in floating point; codes next to a rounding tie may differ"),
+            true if self.counts != Counts::Global && self.has_ties(target) => Some(
+                "ONNX Runtime adds the elements of a mean in floating point: where a mean lies midway between two codes its code may differ by one",
+            ),
+            true => None,
+        }
+    }
+
+    /// Whether a sum of the window can lie midway between two codes, or as near as the
+    /// runtime's rounding errors.
+    fn has_ties(&self, target: &Target) -> bool {
+        /// Larger windows are taken to have them.
+        const LARGEST: usize = 1 << 10;
+        let taps = self.taps();
+        let step = self.quantiser.scale as f64 / target.quantiser.scale as f64 / taps as f64;
+        taps > LARGEST
+            || (1..=255 * taps).any(|sum| {
+                let mean = sum as f64 * step;
+                mean < 256.0 && ((mean.fract() - 0.5) / mean).abs() < 1e-6
+            })
+    }
+
     /// Whether the runtime has an integer kernel for it.
-    pub fn is_fused(&self, to: &Target, clamped: bool) -> bool {
+    fn is_fused(&self, to: &Target, clamped: bool) -> bool {
         self.counts != Counts::Mean && self.code == Some(to.code) && !clamped
     }
 

@@ -44,7 +44,10 @@ fn array(text: &str) -> Array {
 
 #[test]
 fn every_operator_equals_onnxruntime() {
-    let lines: Vec<&str> = ANSWERS.lines().filter(|line| !line.starts_with('#')).collect();
+    let lines: Vec<&str> = ANSWERS
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .collect();
     assert!(lines.len() >= 80, "{} models", lines.len());
     let differs = |line: &&str| {
         let parts: Vec<&str> = line.split(" | ").collect();
