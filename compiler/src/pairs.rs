@@ -332,9 +332,9 @@ fn nudge(
     let mut y = second.map(|entry| -entry);
     for _ in 0..ROUNDS {
         let mut changed = false;
-        for a in 0..256 {
+        for (a, x) in x.iter().enumerate() {
             for (b, y) in y.iter_mut().enumerate() {
-                let limit = x[a] - interval(a, b).0;
+                let limit = x - interval(a, b).0;
                 if *y > limit {
                     *y = limit;
                     changed = true;

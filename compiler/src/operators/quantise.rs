@@ -123,6 +123,14 @@ pub fn tabulated(
     name: &str,
     view: &View<Tabulated>,
 ) -> Result<View<CodePart>, String> {
+    Ok(apart(builder, name, view)?.joined())
+}
+
+fn apart(
+    builder: &mut Builder,
+    name: &str,
+    view: &View<Tabulated>,
+) -> Result<View<CodePart>, String> {
     if let Some(view) = one_table_per_map(builder, name, view) {
         return Ok(view);
     }

@@ -6,4 +6,7 @@ mod folding;
 mod functions;
 mod hostile;
 mod model;
+mod networks;
+mod numbers;
+mod pairs;
 mod refusals;
