@@ -9,14 +9,14 @@ use std::rc::Rc;
 
 /// Elements that all views and rearrangements list: a small file must not ask for
 /// much memory.
-const MAX_PLACES: usize = 1 << 27;
+const MAX_PLACES: usize = 1 << 25;
 
 /// Weights of all layers together. Layers may share a constant, so the file's size
 /// does not bound them.
 const MAX_WEIGHTS: usize = 1 << 30;
 
 /// Function values of all tables, for the same reason.
-const MAX_EVALUATIONS: usize = 1 << 28;
+const MAX_EVALUATIONS: usize = 1 << 25;
 
 #[derive(Debug, Default)]
 pub struct Builder {
@@ -27,6 +27,7 @@ pub struct Builder {
     weights: usize,
     evaluations: usize,
     arranged: HashMap<Arrangement, MapId>,
+    constants: HashMap<MapId, Rc<[u8]>>,
 }
 
 /// A tensor of codes: one type, any number of maps.
@@ -96,14 +97,15 @@ impl Builder {
             }
         }
         self.count_places(2 * view.len())?;
-        let (inputs, numbers) = distinct_maps(&view.parts);
+        let (inputs, numbers) = self.distinct_maps(&view.parts);
         let mut sources = vec![Source::Code(0); view.len()];
         for (index, place) in view.places().enumerate() {
+            let element = place.element;
             sources[order.element(index)] = match view.parts[place.part as usize] {
                 CodePart::Code(code) => Source::Code(code),
-                CodePart::Map(map) => Source::Element {
-                    input: numbers[&map],
-                    element: place.element,
+                CodePart::Map(map) => match numbers.get(&map) {
+                    Some(&input) => Source::Element { input, element },
+                    None => Source::Code(self.constants[&map][element as usize]),
                 },
             };
         }
@@ -111,18 +113,44 @@ impl Builder {
         if let Some(&map) = self.arranged.get(&key) {
             return Ok(map);
         }
-        let kind = match key.1.is_empty() {
-            true => Kind::Constant {
-                codes: key.2.iter().map(code).collect(),
-            },
-            false => Kind::Rearrange {
-                inputs: key.1.clone(),
-                sources: key.2.clone(),
-            },
+        let map = match key.1.is_empty() {
+            true => {
+                let codes: Rc<[u8]> = key.2.iter().map(code).collect();
+                let kind = Kind::Constant {
+                    codes: codes.clone(),
+                };
+                let map = self.operation(name, kind, shape, Finish::default());
+                self.constants.insert(map, codes);
+                map
+            }
+            false => {
+                let kind = Kind::Rearrange {
+                    inputs: key.1.clone(),
+                    sources: key.2.clone(),
+                };
+                self.operation(name, kind, shape, Finish::default())
+            }
         };
-        let map = self.operation(name, kind, shape, Finish::default());
         self.arranged.insert(key, map);
         Ok(map)
+    }
+
+    /// The maps among parts that are not constant, and their numbers.
+    fn distinct_maps(&self, parts: &[CodePart]) -> (Vec<MapId>, HashMap<MapId, u16>) {
+        let mut inputs = Vec::new();
+        let mut numbers = HashMap::new();
+        for part in parts {
+            match *part {
+                CodePart::Map(map) if !self.constants.contains_key(&map) => {
+                    numbers.entry(map).or_insert_with(|| {
+                        inputs.push(map);
+                        (inputs.len() - 1) as u16
+                    });
+                }
+                _ => {}
+            }
+        }
+        (inputs, numbers)
     }
 
     /// Counts elements that are about to be listed.
@@ -152,20 +180,6 @@ fn count_up(total: &mut usize, count: usize, limit: usize, what: &str) -> Result
             "the nodes up to here have {total} {what}; at most {limit} fit a program"
         )),
     }
-}
-
-fn distinct_maps(parts: &[CodePart]) -> (Vec<MapId>, HashMap<MapId, u16>) {
-    let mut inputs = Vec::new();
-    let mut numbers = HashMap::new();
-    for part in parts {
-        if let CodePart::Map(map) = *part {
-            numbers.entry(map).or_insert_with(|| {
-                inputs.push(map);
-                (inputs.len() - 1) as u16
-            });
-        }
-    }
-    (inputs, numbers)
 }
 
 fn code(source: &Source) -> u8 {

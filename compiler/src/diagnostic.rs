@@ -50,7 +50,7 @@ pub enum CompileError {
     #[error("{}", list(.0))]
     #[diagnostic(
         code(quern::compile::model),
-        help("quern compiles chains of int8 layers in QDQ form, as onnxruntime's quantize_static writes them with QuantFormat.QDQ, from the operators QuantizeLinear, DequantizeLinear, MatMul, Gemm, Add of a bias, Relu, Clip, LeakyRelu, Sigmoid, Tanh, HardSigmoid, HardSwish, Elu, Gelu, Abs, Neg, Sqrt, Exp, Softplus, Erf, Flatten, Reshape, Squeeze, Unsqueeze, Identity and Dropout")
+        help("quern compiles networks of 8-bit tensors, as onnxruntime's quantize_static writes them with QuantFormat.QDQ or QOperator; docs/operators.md lists the operators and their limits")
     )]
     Model(Vec<Problem>),
 }

@@ -26,6 +26,17 @@ pub enum Function {
     Exp,
     Softplus,
     Erf,
+    Selu { alpha: f32, gamma: f32 },
+    Celu { alpha: f32 },
+    Softsign,
+    ThresholdedRelu { alpha: f32 },
+    Mish,
+    Reciprocal,
+    Floor,
+    Ceil,
+    Round,
+    Sign,
+    Log,
 }
 
 impl Function {
@@ -54,6 +65,24 @@ impl Function {
             Function::Exp => exp(x),
             Function::Softplus => softplus(x),
             Function::Erf => erf(x),
+            Function::Selu { alpha, gamma } => {
+                (x.max(0.0) + (alpha * (eigen_exp(x) - 1.0)).min(0.0)) * gamma
+            }
+            Function::Celu { alpha } => {
+                x.max(0.0) + (alpha * (eigen_exp(x / alpha) - 1.0)).min(0.0)
+            }
+            Function::Softsign => x / (1.0 + x.abs()),
+            Function::ThresholdedRelu { alpha } if x > alpha => x,
+            Function::ThresholdedRelu { .. } => 0.0,
+            // The runtime expands it.
+            Function::Mish => x * tanh(softplus(x)),
+            Function::Reciprocal => 1.0 / x,
+            Function::Floor => x.floor(),
+            Function::Ceil => x.ceil(),
+            Function::Round => x.round_ties_even(),
+            Function::Sign if x == 0.0 => 0.0,
+            Function::Sign => x.signum(),
+            Function::Log => log(x),
         }
     }
 }
@@ -267,6 +296,16 @@ fn eigen_log(x: f32) -> f32 {
     let p = m * polynomial(m, &[0.182_562_96, 1.0, 1.0]);
     let q = polynomial(m, &[0.049_616_247, 0.599_232_5, 1.5, 1.0]);
     exponent * std::f32::consts::LN_2 + p / q
+}
+
+/// Of any number: Eigen's special cases.
+fn log(x: f32) -> f32 {
+    match x {
+        x if x < 0.0 || x.is_nan() => f32::NAN,
+        0.0 => f32::NEG_INFINITY,
+        x if x.is_infinite() => x,
+        x => eigen_log(x),
+    }
 }
 
 /// Eigen `generic_plog1p` (Kahan's formula) of a number in 0..=1.

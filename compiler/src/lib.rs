@@ -7,24 +7,11 @@
 //! ```
 //!
 //! # What it compiles
-//! Chains of dense layers in QDQ form (QuantizeLinear and DequantizeLinear around
-//! every layer), operator set 13 or newer, with one input and one output, activations
-//! in int8 or uint8, and a batch axis in front that may be symbolic.
-//!
-//! | operator | as |
-//! |---|---|
-//! | QuantizeLinear, DequantizeLinear | per tensor on activations; per tensor or per channel on weights and biases |
-//! | MatMul | activations of rank 2 and more times a constant matrix |
-//! | Gemm | transA = 0, alpha = beta = 1, transB 0 or 1, bias |
-//! | Add | of a bias straight after MatMul |
-//! | Relu, Clip | between a dense layer and its QuantizeLinear: bounds of the code |
-//! | Relu, Clip, LeakyRelu, Sigmoid, Tanh, HardSigmoid, HardSwish, Elu, Gelu, Abs, Neg, Sqrt, Exp, Softplus, Erf | between DequantizeLinear and QuantizeLinear, several in a row: the 256-entry table |
-//! | Flatten, Reshape, Squeeze, Unsqueeze, Identity, Dropout | regrouping that leaves the batch axis in front |
-//! | Constant, Transpose, QuantizeLinear, Reshape, ... of constants | computed at compile time |
-//!
-//! Weights are int8 or uint8; a zero point other than 0 is subtracted where the
-//! difference fits int8. Biases are int32 with scale `input scale * weight scale`, or
-//! float32, which are quantised to that as ONNX Runtime does.
+//! Networks of int8 and uint8 tensors in QDQ form (QuantizeLinear and DequantizeLinear
+//! around the operators) and in QOperator form (QLinearConv, ...), operator set 13 or
+//! newer, with one input and one output and a batch axis in front that may be
+//! symbolic. [`OPERATORS`] lists the operators, `docs/operators.md` says how each is
+//! mapped.
 //!
 //! Everything else is refused with [`CompileError::Model`], which lists all offending
 //! nodes. Layers of any size compile for every configuration: what does not fit is
@@ -59,6 +46,7 @@ pub use diagnostic::{CompileError, Problem};
 pub use edge::InputError;
 pub use graph::Batch;
 pub use network::Network;
+pub use operators::supported::{Operator, SUPPORTED as OPERATORS};
 pub use table::Table;
 
 use backend::emit::Emitter;
@@ -128,8 +116,8 @@ fn import(model: &[u8]) -> Result<(String, Network), CompileError> {
     passes::fold::fold(&mut graph);
     passes::merge::merge(&mut graph);
     let mut network = passes::lower::lower(&graph).map_err(CompileError::Model)?;
-    passes::place::place(&mut network);
     passes::join::join(&mut network);
+    pub use operators::supported::{Operator, SUPPORTED as OPERATORS};
     Ok((graph.name, network))
 }
 

@@ -19,7 +19,7 @@ use crate::pairs::PairOperator;
 use crate::table::Table;
 use std::rc::Rc;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Network {
     pub input: InputEdge,
     /// The feature maps; a [`MapId`] is a place in this list.
@@ -56,7 +56,7 @@ impl Shape {
 }
 
 /// One step: reads maps, writes the map `output`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Operation {
     /// Of the node it is made of, or of the first of several.
     pub name: String,
@@ -76,7 +76,7 @@ pub struct Finish {
     pub table: Option<Table>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
     /// Every product of activations and weights: convolutions of any number of groups,
     /// depthwise ones among them, and dense layers.
@@ -162,7 +162,7 @@ impl Window {
 
 /// `requantise(bias[m] + sum of (code - input_zero_point) * weight, scales[m])`:
 /// elements outside the map count as zero points.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Convolution {
     pub input: MapId,
     pub window: Window,
@@ -184,7 +184,7 @@ pub struct Convolution {
 
 /// `requantise(sum of (code - input_zero_point), scales[n])` with `n` the number of
 /// elements of the window that are inside the map.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AveragePool {
     pub input: MapId,
     pub window: Window,
@@ -248,7 +248,7 @@ impl Quantiser {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct InputEdge {
     pub name: String,
     pub batch: Batch,
@@ -324,7 +324,7 @@ impl RealFunction {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OutputEdge {
     /// Dimensions after the batch axis, before `functions`.
     pub sample: Vec<usize>,
@@ -336,7 +336,7 @@ pub struct OutputEdge {
     pub functions: Vec<HostFunction>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum OutputKind {
     /// The real number of each stored code.
     Real(Box<[f32; 256]>),

@@ -57,9 +57,6 @@ const FRACTION_BITS: u32 = 14;
 /// Tables add up to less than this, so that 24-bit accumulators hold them.
 const SMALL_SUM: f64 = (1 << 23) as f64;
 
-/// And to less than this where more fraction bits are needed.
-const LARGE_SUM: f64 = (1 << 30) as f64;
-
 impl PairOperator {
     pub fn apply(self, a: f32, b: f32) -> f32 {
         match self {
@@ -218,11 +215,26 @@ impl PairRule {
         let [a, b] = &self.quantisers;
         let zero_points = [a.zero_point, b.zero_point];
         let scale = (a.scale * b.scale) / to.scale;
-        let product = |a: usize, b: usize| {
-            let product = (a as i32 - zero_points[0] as i32) * (b as i32 - zero_points[1] as i32);
-            crate::evaluate::product_code(product, scale, to.zero_point, even_code)
+        let differing = |scale: f32| {
+            let product = |a: usize, b: usize| {
+                let product =
+                    (a as i32 - zero_points[0] as i32) * (b as i32 - zero_points[1] as i32);
+                crate::evaluate::product_code(product, scale, to.zero_point, even_code)
+            };
+            differing(&target, finish, product)
         };
-        let differing = differing(&target, finish, product);
+        // A product next to a tie may need a scale a little larger or smaller.
+        let mut best = (differing(scale), scale);
+        for step in [1, -1, 2, -2] {
+            if best.0 > 0 {
+                let moved = f32::from_bits(scale.to_bits().wrapping_add_signed(step));
+                let count = differing(moved);
+                if count < best.0 {
+                    best = (count, moved);
+                }
+            }
+        }
+        let (differing, scale) = best;
         let kind = Kind::Multiply {
             inputs,
             zero_points,
@@ -266,32 +278,21 @@ fn fit(
     if !reach.is_finite() || reach >= SMALL_SUM {
         return Err("its operands have values beyond all codes of its output".to_string());
     }
-    let mut first = None;
-    for fraction_bits in [FRACTION_BITS, 12, 10, 8, 6, 4, 2, 0, 16, 18, 20] {
-        let limit = match fraction_bits > FRACTION_BITS {
-            true => LARGE_SUM,
-            false => SMALL_SUM,
-        };
-        if reach * (1u32 << fraction_bits) as f64 >= limit {
-            continue;
-        }
-        let rounded = ideals.map(|table| {
-            table.map(|x| (x * (1u32 << fraction_bits) as f64).round_ties_even() as i64)
-        });
-        let narrow = |tables: [[i64; 256]; 2]| tables.map(|table| table.map(|entry| entry as i32));
-        let nudged = nudge(target, behind, finish, rounded, fraction_bits);
-        match nudged {
-            Some(tables) if in_reach(&tables, limit) => return Ok((narrow(tables), fraction_bits)),
-            _ => first = first.or(Some((narrow(rounded), fraction_bits))),
-        }
-    }
-    first.ok_or_else(|| "its tables have no room".to_string())
+    let fits = |bits: &u32| reach * (1u32 << bits) as f64 <= SMALL_SUM;
+    let fraction_bits = (0..=FRACTION_BITS).rev().find(fits).unwrap_or(0);
+    let unit = (1u32 << fraction_bits) as f64;
+    let rounded = ideals.map(|table| table.map(|x| (x * unit).round_ties_even() as i64));
+    let tables = nudge(target, behind, finish, rounded, fraction_bits)
+        .filter(in_reach)
+        .unwrap_or(rounded);
+    let narrow = tables.map(|table| table.map(|entry| entry as i32));
+    Ok((narrow, fraction_bits))
 }
 
-fn in_reach(tables: &[[i64; 256]; 2], limit: f64) -> bool {
+fn in_reach(tables: &[[i64; 256]; 2]) -> bool {
     let largest = |table: &[i64; 256]| table.iter().map(|entry| entry.abs()).max();
     let sum = largest(&tables[0]).unwrap_or(0) + largest(&tables[1]).unwrap_or(0);
-    (sum as f64) < limit
+    (sum as f64) < SMALL_SUM
 }
 
 /// Moves entries as little as needed for every sum to lie in the interval that rounds
@@ -304,8 +305,8 @@ fn nudge(
     tables: [[i64; 256]; 2],
     fraction_bits: u32,
 ) -> Option<[[i64; 256]; 2]> {
-    /// Solvable systems were never seen to take more than three.
-    const ROUNDS: usize = 24;
+    /// Solvable systems were never seen to take more than nine.
+    const ROUNDS: usize = 12;
     let interval = |a: usize, b: usize| {
         let code = target[a * 256 + b];
         let wanted = code as i64 - behind;
@@ -331,9 +332,9 @@ fn nudge(
     let mut y = second.map(|entry| -entry);
     for _ in 0..ROUNDS {
         let mut changed = false;
-        for a in 0..256 {
+        for (a, x) in x.iter().enumerate() {
             for (b, y) in y.iter_mut().enumerate() {
-                let limit = x[a] - interval(a, b).0;
+                let limit = x - interval(a, b).0;
                 if *y > limit {
                     *y = limit;
                     changed = true;

@@ -3,6 +3,8 @@
 //!
 //! Movement composes: a Transpose of a Slice of a Concat is one list of places.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::rc::Rc;
 
 /// A tensor of which each element lies in one of `parts`.
@@ -56,19 +58,6 @@ impl<P: Clone> View<P> {
         }
     }
 
-    /// All elements in one part, which holds nothing else.
-    pub fn constant(dims: Vec<usize>, part: P) -> View<P> {
-        let count = dims.iter().product();
-        let place = Place {
-            part: 0,
-            element: 0,
-        };
-        View {
-            order: Order::Explicit(vec![place; count].into()),
-            ..View::rows(dims, part)
-        }
-    }
-
     pub fn len(&self) -> usize {
         self.dims.iter().product()
     }
@@ -116,6 +105,33 @@ impl<P: Clone> View<P> {
     /// Whether both show the same elements of parts of the same numbers.
     pub fn same_places<Q>(&self, other: &View<Q>) -> bool {
         self.dims == other.dims && self.order.is(&other.order)
+    }
+}
+
+impl<P: Copy + Eq + Hash> View<P> {
+    /// With equal parts joined.
+    pub fn joined(self) -> View<P> {
+        let mut numbers: HashMap<P, u16> = HashMap::new();
+        let mut parts = Vec::new();
+        let number = |part: &P| {
+            *numbers.entry(*part).or_insert_with(|| {
+                parts.push(*part);
+                (parts.len() - 1) as u16
+            })
+        };
+        let number_of: Vec<u16> = self.parts.iter().map(number).collect();
+        if parts.len() == self.parts.len() {
+            return self;
+        }
+        let place = |place: Place| Place {
+            part: number_of[place.part as usize],
+            ..place
+        };
+        View {
+            order: Order::of(self.places().map(place).collect(), parts.len()),
+            dims: self.dims,
+            parts: parts.into(),
+        }
     }
 }
 

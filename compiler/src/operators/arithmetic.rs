@@ -74,6 +74,59 @@ pub fn combine(
     }
 }
 
+/// BatchNormalization for inference: a product and a sum with constants of channels.
+pub fn normalise(context: &mut Context, node: &Node) -> Result<Value, String> {
+    if node.int("training_mode", 0)? != 0 {
+        return Err("it is in training mode; export the model for inference".to_string());
+    }
+    let value = context.required(node, 0)?.clone();
+    let rank = value.dims().ok_or("its input is a constant")?.len();
+    let epsilon = node.float("epsilon", 1e-5)?;
+    let parameter = |index: usize| match context.constant(node, index)?.as_deref() {
+        Some(Tensor {
+            data: Data::F32(values),
+            ..
+        }) => Ok(values.clone()),
+        _ => Err(format!("input {index} must be a float32 constant")),
+    };
+    let [scale, bias, mean, variance] =
+        [parameter(1)?, parameter(2)?, parameter(3)?, parameter(4)?];
+    if [&bias, &mean, &variance]
+        .iter()
+        .any(|list| list.len() != scale.len())
+    {
+        return Err("its parameters are of different lengths".to_string());
+    }
+    let factor: Vec<f32> = scale
+        .iter()
+        .zip(&variance)
+        .map(|(scale, variance)| scale / (variance + epsilon).sqrt())
+        .collect();
+    let offset: Vec<f32> = bias
+        .iter()
+        .zip(mean.iter().zip(&factor))
+        .map(|(bias, (mean, factor))| bias - mean * factor)
+        .collect();
+    let constant = |values: Vec<f32>| {
+        let mut shape = vec![1; rank.max(1)];
+        shape[0] = values.len();
+        let data = Data::F32(values);
+        Value::Constant(Rc::new(Tensor { shape, data }))
+    };
+    let product = combine(
+        context,
+        node,
+        PairOperator::Multiply,
+        [value, constant(factor)],
+    )?;
+    combine(
+        context,
+        node,
+        PairOperator::Add,
+        [product, constant(offset)],
+    )
+}
+
 fn operator(name: &str) -> Result<PairOperator, String> {
     Ok(match name {
         "Add" => PairOperator::Add,
@@ -270,7 +323,7 @@ impl Pair {
         to: &Target,
         finish: &Finish,
     ) -> Result<Kind, String> {
-        builder.count_evaluations(1 << 16)?;
+        builder.count_evaluations(1 << 17)?;
         if self.rule.operator == PairOperator::Multiply {
             let (kind, differing) = self.rule.multiplication(self.inputs, to, finish)?;
             let Kind::Multiply { scale, .. } = &kind else {

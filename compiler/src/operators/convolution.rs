@@ -3,8 +3,10 @@
 use super::dense::{read_bias, signed_weights, weights};
 use super::sums::{Products, Sums, SumsKind};
 use super::{Context, Quantised, Scaled, Value};
+use crate::builder::{Builder, CodePart};
 use crate::graph::Node;
 use crate::network::{Shape, Window};
+use crate::passes::import::check_sample;
 use crate::view::{Order, View};
 use std::rc::Rc;
 
@@ -67,17 +69,18 @@ pub fn convolve(
         );
     }
     let taps: usize = kernel.iter().product();
-    let signed = signed_weights(&mut context.builder, weights, group_inputs * taps)?;
+    let copies = signed_weights(&mut context.builder, weights, group_inputs * taps)?;
     let scales: Vec<f32> = (0..outputs)
         .map(|output| input.quantiser.scale * weights.scales[output % weights.scales.len()])
         .collect();
     let bias = bias
         .map(|bias| read_bias(bias, &scales, outputs))
         .transpose()?;
+    let builder = &mut context.builder;
+    let view = repeated(builder, &input.view, groups, copies.len())?;
+    let shape = feature_map(&view.dims)?;
     let order = Order::channels_first(shape.channels, shape.height * shape.width);
-    let map = context
-        .builder
-        .arranged(&node.name, &input.view, &order, shape)?;
+    let map = builder.arranged(&node.name, &view, &order, shape)?;
     let mut dims = vec![outputs];
     dims.extend(&spatial);
     let products = Products {
@@ -85,7 +88,7 @@ pub fn convolve(
         code: input.code,
         window,
         groups,
-        weights: taps_outside(&signed, outputs, group_inputs, taps),
+        weights: taps_outside(&copies, outputs, group_inputs, taps),
         scales,
         input_zero_point: input.quantiser.zero_point,
         bias,
@@ -96,21 +99,46 @@ pub fn convolve(
     Ok(Value::Sums(View::channels_first(dims, ()), Rc::new(sums)))
 }
 
-/// `[output][input][tap]` to `[output][tap][input]`.
-fn taps_outside(weights: &Rc<[i8]>, outputs: usize, inputs: usize, taps: usize) -> Rc<[i8]> {
-    if taps == 1 || inputs == 1 {
+/// `[output][input][tap]` to `[output][tap][input]`, with the inputs of all copies.
+fn taps_outside(copies: &[Rc<[i8]>], outputs: usize, inputs: usize, taps: usize) -> Rc<[i8]> {
+    if let ([weights], true) = (copies, taps == 1 || inputs == 1) {
         return weights.clone();
     }
-    let order = (0..outputs).flat_map(|output| {
-        (0..taps).flat_map(move |tap| {
-            (0..inputs).map(move |input| (output * inputs + input) * taps + tap)
-        })
-    });
-    order.map(|index| weights[index]).collect()
+    let width = copies.len() * inputs;
+    let weight = |index: usize| {
+        let (output, tap, input) = (index / (taps * width), index / width % taps, index % width);
+        copies[input / inputs][(output * inputs + input % inputs) * taps + tap]
+    };
+    (0..outputs * taps * width).map(weight).collect()
+}
+
+/// Each group's channels as often as there are copies of the weights.
+fn repeated(
+    builder: &mut Builder,
+    view: &View<CodePart>,
+    groups: usize,
+    copies: usize,
+) -> Result<View<CodePart>, String> {
+    if copies == 1 {
+        return Ok(view.clone());
+    }
+    let mut dims = view.dims.clone();
+    let (inputs, pixels) = (dims[0] / groups, view.len() / dims[0]);
+    dims[0] *= copies;
+    check_sample(&dims)?;
+    let count = dims.iter().product();
+    builder.count_places(count)?;
+    let index = |index: usize| {
+        let (channel, pixel) = (index / pixels, index % pixels);
+        let (group, input) = (channel / (inputs * copies), channel % inputs);
+        (group * inputs + input) * pixels + pixel
+    };
+    Ok(view.gathered(dims, (0..count).map(index)))
 }
 
 /// The map of a tensor of channels in front of one or two spatial axes.
 pub fn feature_map(dims: &[usize]) -> Result<Shape, String> {
+    check_sample(dims)?;
     match *dims {
         [channels, height, width] => Ok(Shape {
             height,

@@ -1,7 +1,7 @@
 //! MatMul and Gemm of activations with constant weights, and the Add of a bias.
 
 use super::sums::{Products, Sums, SumsKind};
-use super::{Context, Quantised, Scaled, Value};
+use super::{concatenate, Context, Quantised, Scaled, Value};
 use crate::builder::{Builder, CodePart};
 use crate::graph::{Data, Node, Tensor};
 use crate::network::{Shape, Window};
@@ -115,7 +115,8 @@ struct Matrix<'a> {
     scaled: &'a Scaled,
     inputs: usize,
     outputs: usize,
-    data: Rc<[i8]>,
+    /// Addends of the weights.
+    copies: Vec<Rc<[i8]>>,
     input_stride: usize,
     output_stride: usize,
 }
@@ -147,7 +148,7 @@ impl Matrix<'_> {
             true => (1, inputs),
         };
         Ok(Matrix {
-            data: signed_weights(builder, scaled, output_stride)?,
+            copies: signed_weights(builder, scaled, output_stride)?,
             scaled,
             inputs,
             outputs,
@@ -156,17 +157,16 @@ impl Matrix<'_> {
         })
     }
 
-    /// `[output][input]`, with the inputs in another order.
+    /// `[output][input]`, with the inputs in another order; the inputs of all copies in
+    /// a row.
     fn ordered(&self, input_at: impl Fn(usize) -> usize) -> Rc<[i8]> {
-        let order = |output: usize| {
-            let input_at = &input_at;
-            (0..self.inputs)
-                .map(move |place| input_at(place) * self.input_stride + output * self.output_stride)
+        let width = self.inputs * self.copies.len();
+        let weight = |index: usize| {
+            let (output, input) = (index / width, input_at(index % width));
+            let (copy, input) = (input / self.inputs, input % self.inputs);
+            self.copies[copy][input * self.input_stride + output * self.output_stride]
         };
-        (0..self.outputs)
-            .flat_map(order)
-            .map(|index| self.data[index])
-            .collect()
+        (0..self.outputs * width).map(weight).collect()
     }
 }
 
@@ -194,7 +194,9 @@ fn product(
             input.quantiser.scale * matrix.scaled.scales[output % matrix.scaled.scales.len()]
         })
         .collect();
-    let placed = place(builder, &node.name, &input.view)?;
+    let repeated = vec![input.view.clone(); matrix.copies.len()];
+    let view = concatenate(builder, &repeated, positions.len())?;
+    let placed = place(builder, &node.name, &view)?;
     let bias = bias
         .map(|bias| read_bias(bias, &scales, matrix.outputs))
         .transpose()?;
@@ -344,22 +346,21 @@ pub fn read_bias(value: &Value, scales: &[f32], outputs: usize) -> Result<Vec<i3
         _ => Err("its bias must be a constant".to_string()),
     }
 }
-/// Weights less their zero points, where that fits int8 again.
+/// Weights less their zero points. Where that does not fit int8 it is a sum of several:
+/// as many copies of the input are read.
 pub fn signed_weights(
     builder: &mut Builder,
     scaled: &Scaled,
     output_stride: usize,
-) -> Result<Rc<[i8]>, String> {
+) -> Result<Vec<Rc<[i8]>>, String> {
     let count = scaled.tensor.shape.iter().product::<usize>();
     if count == 0 {
         return Err("its weights are empty".to_string());
     }
     builder.count_weights(count)?;
     let unshifted = scaled.zero_points.iter().all(|&zero| zero == 0);
-    if let (Data::I8(values), true) = (&scaled.tensor.data, unshifted) {
-        return Ok(values.clone());
-    }
-    let values: Vec<i32> = match &scaled.tensor.data {
+    let codes: Vec<i32> = match &scaled.tensor.data {
+        Data::I8(values) if unshifted => return Ok(vec![values.clone()]),
         Data::I8(values) => values.iter().map(|&w| w as i32).collect(),
         Data::U8(values) => values.iter().map(|&w| w as i32).collect(),
         data => {
@@ -372,15 +373,20 @@ pub fn signed_weights(
     // With outputs innermost the stride is 1, and the channel is the remainder; with
     // inputs innermost each channel is a run.
     let channels = scaled.zero_points.len();
-    let channel = |index: usize| index / output_stride % channels;
-    values
+    let mut rest: Vec<i32> = codes
         .iter()
         .enumerate()
-        .map(|(index, weight)| i8::try_from(weight - scaled.zero_points[channel(index)]))
-        .collect::<Result<Vec<i8>, _>>()
-        .map(Into::into)
-        .map_err(|_| {
-            "its weights less their zero point do not fit int8; quantise weights symmetrically (zero point 0)"
-                .to_string()
-        })
+        .map(|(index, code)| code - scaled.zero_points[index / output_stride % channels])
+        .collect();
+    let mut copies = Vec::new();
+    while copies.is_empty() || rest.iter().any(|&rest| rest != 0) {
+        let part = |rest: &mut i32| {
+            let part = (*rest).clamp(i8::MIN as i32, i8::MAX as i32);
+            *rest -= part;
+            part as i8
+        };
+        copies.push(rest.iter_mut().map(part).collect());
+    }
+    builder.count_weights(count * (copies.len() - 1))?;
+    Ok(copies)
 }

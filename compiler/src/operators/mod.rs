@@ -182,6 +182,12 @@ impl Context {
             None => Ok(None),
             Some(name) => match self.values.get(name) {
                 Some(Value::Constant(tensor)) => Ok(Some(tensor.clone())),
+                Some(Value::Dims(dims)) => dims
+                    .tensor()
+                    .map(|tensor| Some(Rc::new(tensor)))
+                    .ok_or_else(|| {
+                        format!("input {index} (`{name}`) depends on the number of samples")
+                    }),
                 _ => Err(format!("input {index} (`{name}`) must be a constant")),
             },
         }
@@ -346,6 +352,9 @@ pub fn concatenate<P: Clone>(
     views: &[View<P>],
     axis: usize,
 ) -> Result<View<P>, String> {
+    if let [view] = views {
+        return Ok(view.clone());
+    }
     let first = &views[0].dims;
     let mut dims = first.clone();
     dims[axis] = 0;

@@ -2,12 +2,13 @@
 //! to real numbers and to results not yet quantised alike.
 
 use super::shapes::{self, strides, Dim};
-use super::{concatenate, Context, Hosted, Real, RealPart, Value};
+use super::{concatenate, Context, Hosted, Real, RealPart, Scaled, Value};
 use crate::builder::{Builder, CodePart, Codes};
-use crate::graph::{normalise_axis, Batch, Data, Node};
+use crate::graph::{normalise_axis, Batch, Data, Node, Tensor};
 use crate::network::CodeType;
 use crate::passes::import::check_sample;
 use crate::view::{Order, Place, View, MAX_PARTS};
+use std::rc::Rc;
 
 /// The dimensions after a movement, and the element that each element is.
 pub struct Movement {
@@ -30,6 +31,13 @@ pub fn evaluate(context: &mut Context, node: &Node) -> Result<Value, String> {
     let value = context.required(node, 0)?.clone();
     match (&value, node.operator.as_str()) {
         (Value::Scaled(_), "Identity") => return Ok(value),
+        (Value::Scaled(scaled), "Transpose") => {
+            let transposed = Rc::new(scaled.transposed(node)?);
+            context
+                .builder
+                .count_places(transposed.tensor.shape.iter().product())?;
+            return Ok(Value::Scaled(transposed));
+        }
         (Value::Scaled(_) | Value::Constant(_), _) => {
             return Err(
                 "it moves a constant that is not known before; store the constant moved".into(),
@@ -140,8 +148,8 @@ pub fn moved(builder: &mut Builder, value: &Value, movement: &Movement) -> Resul
     })
 }
 
-fn transpose(node: &Node, dims: &[usize]) -> Result<Movement, String> {
-    let rank = dims.len() + 1;
+/// The axis that each axis of the result was.
+fn permutation(node: &Node, rank: usize) -> Result<Vec<usize>, String> {
     let order: Vec<usize> = match node.ints("perm")? {
         None => (0..rank).rev().collect(),
         Some(perm) => perm
@@ -151,9 +159,51 @@ fn transpose(node: &Node, dims: &[usize]) -> Result<Movement, String> {
     };
     let mut sorted = order.clone();
     sorted.sort_unstable();
-    if !sorted.into_iter().eq(0..rank) {
-        return Err(format!("its perm {order:?} is no order of {rank} axes"));
+    match sorted.into_iter().eq(0..rank) {
+        true => Ok(order),
+        false => Err(format!("its perm {order:?} is no order of {rank} axes")),
     }
+}
+
+/// A constant with its axes in another order.
+pub fn transposed(node: &Node, tensor: &Tensor) -> Result<Tensor, String> {
+    let order = permutation(node, tensor.shape.len())?;
+    let from = strides(&tensor.shape);
+    let shape: Vec<usize> = order.iter().map(|&axis| tensor.shape[axis]).collect();
+    let steps: Vec<usize> = order.iter().map(|&axis| from[axis]).collect();
+    let indices = walk(&shape, &steps, 0);
+    fn picked<T: Copy, C: FromIterator<T>>(values: &[T], indices: &[u32]) -> C {
+        indices
+            .iter()
+            .map(|&index| values[index as usize])
+            .collect()
+    }
+    let data = match &tensor.data {
+        Data::F32(values) => Data::F32(picked(values, &indices)),
+        Data::I8(values) => Data::I8(picked(values, &indices)),
+        Data::U8(values) => Data::U8(picked(values, &indices)),
+        Data::I32(values) => Data::I32(picked(values, &indices)),
+        Data::I64(values) => Data::I64(picked(values, &indices)),
+        Data::Other(name) => return Err(format!("its constant is {name}")),
+    };
+    Ok(Tensor { shape, data })
+}
+
+impl Scaled {
+    fn transposed(&self, node: &Node) -> Result<Scaled, String> {
+        let order = permutation(node, self.tensor.shape.len())?;
+        Ok(Scaled {
+            tensor: Rc::new(transposed(node, &self.tensor)?),
+            axis: self
+                .axis
+                .and_then(|axis| order.iter().position(|&from| from == axis)),
+            ..self.clone()
+        })
+    }
+}
+
+fn transpose(node: &Node, dims: &[usize]) -> Result<Movement, String> {
+    let order = permutation(node, dims.len() + 1)?;
     if order[0] != 0 {
         return Err("it moves the batch axis, which must stay in front".to_string());
     }
@@ -286,13 +336,20 @@ fn resize(context: &Context, node: &Node, dims: &[usize]) -> Result<Movement, St
         mode => return Err(format!("its mode is {mode}; only nearest is supported")),
     }
     let rank = dims.len() + 1;
-    if node.ints("axes")?.is_some() {
-        return Err("it names axes; give a size or scale for every axis".to_string());
+    if node.string("keep_aspect_ratio_policy", "stretch")? != "stretch" {
+        return Err("it keeps the aspect ratio; give the sizes themselves".to_string());
     }
+    let axes: Vec<usize> = match node.ints("axes")? {
+        None => (0..rank).collect(),
+        Some(axes) => axes
+            .iter()
+            .map(|&axis| normalise_axis(axis, rank))
+            .collect::<Result<_, String>>()?,
+    };
     let scales = match context.constant(node, 2)? {
         Some(scales) if scales.shape != [0] => match &scales.data {
-            Data::F32(values) if values.len() == rank => Some(values.clone()),
-            _ => return Err(format!("its scales must be {rank} float32")),
+            Data::F32(values) if values.len() == axes.len() => Some(values.clone()),
+            _ => return Err(format!("its scales must be {} float32", axes.len())),
         },
         _ => None,
     };
@@ -303,11 +360,14 @@ fn resize(context: &Context, node: &Node, dims: &[usize]) -> Result<Movement, St
     let mode = node.string("coordinate_transformation_mode", "half_pixel")?;
     let rounding = node.string("nearest_mode", "round_prefer_floor")?;
     let mut movement = Movement::regroup(dims.to_vec());
-    for axis in 0..rank {
+    for (given, &axis) in axes.iter().enumerate() {
         let size = if axis == 0 { 1 } else { dims[axis - 1] };
         let (scale, to) = match (&scales, &sizes) {
-            (Some(scales), _) => (scales[axis], (size as f32 * scales[axis]).floor() as usize),
-            (None, Some(sizes)) if sizes.values.len() == rank => match sizes.values[axis] {
+            (Some(scales), _) => (
+                scales[given],
+                (size as f32 * scales[given]).floor() as usize,
+            ),
+            (None, Some(sizes)) if sizes.values.len() == axes.len() => match sizes.values[given] {
                 Dim::Batch => (1.0, 1),
                 Dim::Known(_) if axis == 0 => (1.0, 1),
                 Dim::Known(n) => {
@@ -315,7 +375,7 @@ fn resize(context: &Context, node: &Node, dims: &[usize]) -> Result<Movement, St
                     (n as f32 / size as f32, n)
                 }
             },
-            _ => return Err(format!("it needs {rank} scales or sizes")),
+            _ => return Err(format!("it needs {} scales or sizes", axes.len())),
         };
         if axis == 0 {
             match scale == 1.0 {

@@ -3,7 +3,7 @@
 use super::convolution::{feature_map, window, Rounding};
 use super::sums::{check_scales, Sums, SumsKind};
 use super::{shapes, Context, Quantised, Real, Value};
-use crate::builder::{Builder, Codes};
+use crate::builder::{Builder, CodePart, Codes};
 use crate::graph::{normalise_axis, Node};
 use crate::network::{AveragePool, CodeType, Finish, Kind, MapId, Quantiser, Shape, Window};
 use crate::pairs::Target;
@@ -31,21 +31,31 @@ pub fn max(context: &mut Context, node: &Node) -> Result<Value, String> {
         "GlobalMaxPool" => whole(shape, dims.len()),
         _ => window_of(node, &dims)?,
     };
-    let order = Order::channels_first(shape.channels, shape.height * shape.width);
-    let input = context.builder.arranged(&node.name, &view, &order, shape)?;
     let mut dims = vec![shape.channels];
     dims.extend(output);
-    let kind = Kind::MaxPool { input, window };
-    let output = feature_map(&dims)?;
-    let map = context
-        .builder
-        .operation(&node.name, kind, output, Finish::default());
-    let view = View::channels_first(dims, crate::builder::CodePart::Map(map));
+    let view = largest(&mut context.builder, node, &view, window, dims)?;
     Ok(match (quantiser, value) {
         (Some(quantiser), _) => Value::Real(Real::of_codes(&view, quantiser, None)),
         (None, Value::Codes(Codes { code, .. })) => Value::Codes(Codes { view, code }),
         _ => return Err("its input has no quantiser".to_string()),
     })
+}
+
+/// The operation that takes the largest code of each window.
+fn largest(
+    builder: &mut Builder,
+    node: &Node,
+    view: &View<CodePart>,
+    window: Window,
+    dims: Vec<usize>,
+) -> Result<View<CodePart>, String> {
+    let shape = feature_map(&view.dims)?;
+    let order = Order::channels_first(shape.channels, shape.height * shape.width);
+    let input = builder.arranged(&node.name, view, &order, shape)?;
+    builder.count_places(window.kernel[0].saturating_mul(window.kernel[1]))?;
+    let kind = Kind::MaxPool { input, window };
+    let map = builder.operation(&node.name, kind, feature_map(&dims)?, Finish::default());
+    Ok(View::channels_first(dims, CodePart::Map(map)))
 }
 
 pub fn average(context: &mut Context, node: &Node) -> Result<Value, String> {
@@ -84,10 +94,43 @@ pub fn global_mean(context: &mut Context, node: &Node, input: &Quantised) -> Res
     )
 }
 
-/// ReduceMean over all spatial axes.
+/// ReduceMean over all axes but the batch and one of channels.
 pub fn reduce_mean(context: &mut Context, node: &Node) -> Result<Value, String> {
     let input = context.quantised(node, 0)?;
-    let dims = input.view.dims.clone();
+    let (view, dims) = reduced(context, node, &input.view)?;
+    let (window, output) = whole(feature_map(&view.dims)?, view.dims.len());
+    let input = Quantised { view, ..input };
+    let counts = Counts::Mean;
+    match mean(&mut context.builder, node, &input, window, output, counts)? {
+        Value::Sums(view, sums) => Ok(Value::Sums(view.reshaped(dims), sums)),
+        value => Ok(value),
+    }
+}
+
+/// ReduceMax likewise.
+pub fn reduce_max(context: &mut Context, node: &Node) -> Result<Value, String> {
+    let input = context.quantised(node, 0)?;
+    let (view, dims) = reduced(context, node, &input.view)?;
+    let shape = feature_map(&view.dims)?;
+    let (window, _) = whole(shape, view.dims.len());
+    let pooled = largest(
+        &mut context.builder,
+        node,
+        &view,
+        window,
+        vec![shape.channels, 1, 1],
+    )?;
+    let real = Real::of_codes(&pooled.reshaped(dims), input.quantiser, None);
+    Ok(Value::Real(real))
+}
+
+/// A view with channels in front of what is reduced, and the dimensions of the result.
+fn reduced<P: Clone>(
+    context: &mut Context,
+    node: &Node,
+    view: &View<P>,
+) -> Result<(View<P>, Vec<usize>), String> {
+    let dims = &view.dims;
     let rank = dims.len() + 1;
     let given = match node.ints("axes")? {
         Some(axes) => Some(axes.to_vec()),
@@ -96,60 +139,35 @@ pub fn reduce_mean(context: &mut Context, node: &Node) -> Result<Value, String> 
             None => None,
         },
     };
-    let axes = given.ok_or("it names no axes, and would join the samples; name them")?;
-    let mut reduced = axes
+    let axes = given
+        .ok_or("it names no axes, and would join the samples; name them")?
         .iter()
         .map(|&axis| normalise_axis(axis, rank))
         .collect::<Result<Vec<usize>, String>>()?;
-    reduced.sort_unstable();
-    reduced.dedup();
-    let keep = node.int("keepdims", 1)? != 0;
-    let spatial: Vec<usize> = (2..rank).collect();
-    if reduced.is_empty() || reduced[0] == 0 {
-        return Err("it does not name spatial axes only".to_string());
-    }
-    // Channels may stand behind the pixels, too.
-    let channel_axes: Vec<usize> = (1..rank).filter(|axis| !reduced.contains(axis)).collect();
-    let [channel_axis] = channel_axes[..] else {
+    let kept: Vec<usize> = (0..rank).filter(|axis| !axes.contains(axis)).collect();
+    let [0, channel_axis] = kept[..] else {
         return Err(format!(
-            "it reduces axes {reduced:?} of a tensor of rank {rank}; all axes but the batch and one of channels are supported ({spatial:?})"
+            "it reduces axes {axes:?} of a tensor of rank {rank}; all but the batch and one are supported"
         ));
     };
+    let keep = node.int("keepdims", 1)? != 0;
     let channels = dims[channel_axis - 1];
-    let pixels = input.view.len() / channels;
-    let stride: usize = dims[channel_axis..].iter().product();
-    let index = move |index: usize| {
-        let (channel, pixel) = (index / pixels, index % pixels);
-        (pixel / stride * channels + channel) * stride + pixel % stride
-    };
-    let view = match (channel_axis, dims.len()) {
-        (1, 2 | 3) => input.view.clone(),
-        _ => {
-            context.builder.count_places(input.view.len())?;
-            input
-                .view
-                .gathered(vec![channels, pixels], (0..input.view.len()).map(index))
-        }
-    };
-    let shape = feature_map(&view.dims)?;
-    let (window, output) = whole(shape, view.dims.len());
     let reduced_dims = (1..rank)
         .filter(|axis| keep || *axis == channel_axis)
         .map(|axis| if axis == channel_axis { channels } else { 1 })
         .collect();
-    let input = Quantised { view, ..input };
-    let value = mean(
-        &mut context.builder,
-        node,
-        &input,
-        window,
-        output,
-        Counts::Mean,
-    )?;
-    match value {
-        Value::Sums(view, sums) => Ok(Value::Sums(view.reshaped(reduced_dims), sums)),
-        value => Ok(value),
+    if let (1, 2 | 3) = (channel_axis, dims.len()) {
+        return Ok((view.clone(), reduced_dims));
     }
+    let pixels = view.len() / channels;
+    let stride: usize = dims[channel_axis..].iter().product();
+    let index = |index: usize| {
+        let (channel, pixel) = (index / pixels, index % pixels);
+        (pixel / stride * channels + channel) * stride + pixel % stride
+    };
+    context.builder.count_places(view.len())?;
+    let indices = (0..view.len()).map(index);
+    Ok((view.gathered(vec![channels, pixels], indices), reduced_dims))
 }
 
 fn mean(
@@ -230,19 +248,46 @@ enum Counts {
 }
 
 impl Average {
+    /// Elements of its window.
+    pub fn taps(&self) -> usize {
+        let [height, width] = self.window.kernel;
+        height.saturating_mul(width)
+    }
+
+    /// Why codes may differ from the runtime's, which adds up a mean in f32.
+    pub fn note(&self, target: &Target, clamped: bool) -> Option<&'static str> {
+        match self.is_fused(target, clamped) {
+            false => Some("ONNX Runtime computes this mean in floating point; codes next to a rounding tie may differ"),
+            true if self.counts != Counts::Global && self.has_ties(target) => Some(
+                "ONNX Runtime adds the elements of a mean in floating point: where a mean lies midway between two codes its code may differ by one",
+            ),
+            true => None,
+        }
+    }
+
+    /// Whether a sum of the window can lie midway between two codes, or as near as the
+    /// runtime's rounding errors.
+    fn has_ties(&self, target: &Target) -> bool {
+        /// Larger windows are taken to have them.
+        const LARGEST: usize = 1 << 10;
+        let taps = self.taps();
+        let step = self.quantiser.scale as f64 / target.quantiser.scale as f64 / taps as f64;
+        taps > LARGEST
+            || (1..=255 * taps).any(|sum| {
+                let mean = sum as f64 * step;
+                mean < 256.0 && ((mean.fract() - 0.5) / mean).abs() < 1e-6
+            })
+    }
+
     /// Whether the runtime has an integer kernel for it.
-    pub fn is_fused(&self, to: &Target, clamped: bool) -> bool {
+    fn is_fused(&self, to: &Target, clamped: bool) -> bool {
         self.counts != Counts::Mean && self.code == Some(to.code) && !clamped
     }
 
     pub fn quantise(&self, name: &str, to: &Target, clamped: bool) -> Result<Kind, String> {
         let fused = self.is_fused(to, clamped);
         let to = &to.quantiser;
-        let [height, width] = self.window.kernel;
-        let size = height
-            .checked_mul(width)
-            .filter(|&size| size <= 1 << 24)
-            .ok_or("its kernel is larger than any tensor")?;
+        let size = self.taps();
         let from = self.quantiser.scale;
         let scale = |count: usize| match (count, self.counts) {
             (0, _) => 1.0,

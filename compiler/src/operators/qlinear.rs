@@ -95,14 +95,14 @@ pub fn concat(context: &mut Context, node: &Node) -> Result<Value, String> {
 }
 
 /// Codes, and their scale and zero point in the two inputs behind them.
-fn real(context: &Context, node: &Node, index: usize) -> Result<Real, String> {
+fn real(context: &mut Context, node: &Node, index: usize) -> Result<Real, String> {
     let target = target(context, node, index + 1)?;
     match context.required(node, index)? {
-        Value::Codes(codes) if codes.code == target.quantiser.code => Ok(Real::of_codes(
-            &codes.view,
-            target.quantiser,
-            Some(target.code),
-        )),
+        Value::Codes(codes) if codes.code == target.quantiser.code => {
+            let view = codes.view.clone();
+            context.builder.count_evaluations(256 * view.parts.len())?;
+            Ok(Real::of_codes(&view, target.quantiser, Some(target.code)))
+        }
         Value::Codes(codes) => Err(format!(
             "input {index} is {} and its zero point {}",
             codes.code.name(),

@@ -123,10 +123,22 @@ pub fn tabulated(
     name: &str,
     view: &View<Tabulated>,
 ) -> Result<View<CodePart>, String> {
+    Ok(apart(builder, name, view)?.joined())
+}
+
+fn apart(
+    builder: &mut Builder,
+    name: &str,
+    view: &View<Tabulated>,
+) -> Result<View<CodePart>, String> {
     if let Some(view) = one_table_per_map(builder, name, view) {
         return Ok(view);
     }
     builder.count_places(3 * view.len())?;
+    let maps: HashSet<MapId> = view.parts.iter().filter_map(Tabulated::map).collect();
+    for &map in &maps {
+        builder.count_evaluations(256 * builder.shape(map).channels)?;
+    }
     if let Some(view) = one_table_per_channel(builder, name, view) {
         return Ok(view);
     }
@@ -149,6 +161,7 @@ pub fn tabulated(
             width: view.len() / channels,
             channels,
         };
+        builder.count_evaluations(256 * channels)?;
         let map = builder.arranged(name, &plain, &order, shape)?;
         let parts: Vec<Tabulated> = view.parts.iter().map(|part| part.on(map)).collect();
         let places = view.places().enumerate().map(|(index, place)| Place {
@@ -314,11 +327,9 @@ pub fn dequantise(context: &mut Context, node: &Node) -> Result<Value, String> {
                     quantiser.code.name()
                 ));
             }
-            Ok(Value::Real(Real::of_codes(
-                &codes.view,
-                quantiser,
-                Some(runtime),
-            )))
+            let view = codes.view.clone();
+            context.builder.count_evaluations(256 * view.parts.len())?;
+            Ok(Value::Real(Real::of_codes(&view, quantiser, Some(runtime))))
         }
         _ => Err("its input is not quantised".to_string()),
     }

@@ -95,12 +95,10 @@ impl Sums {
                 Kind::Convolution(products.quantise(&self.name, to)?)
             }
             SumsKind::Average(average) => {
-                if !average.is_fused(target, clamped) {
-                    builder.notes.push(format!(
-                        "`{}`: ONNX Runtime computes this mean in floating point; codes next to a rounding tie may differ",
-                        self.name
-                    ));
+                if let Some(reason) = average.note(target, clamped) {
+                    builder.notes.push(format!("`{}`: {reason}", self.name));
                 }
+                builder.count_places(average.taps())?;
                 average.quantise(&self.name, target, clamped)?
             }
             SumsKind::Pair(pair) => pair.quantise(builder, &self.name, target, &finish)?,

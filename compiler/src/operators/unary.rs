@@ -53,6 +53,24 @@ fn function(context: &Context, node: &Node) -> Result<Function, String> {
         "Exp" => Function::Exp,
         "Softplus" => Function::Softplus,
         "Erf" => Function::Erf,
+        "Selu" => Function::Selu {
+            alpha: finite(node, "alpha", 1.673_263_2)?,
+            gamma: finite(node, "gamma", 1.050_701)?,
+        },
+        "Celu" => Function::Celu {
+            alpha: finite(node, "alpha", 1.0)?,
+        },
+        "Softsign" => Function::Softsign,
+        "ThresholdedRelu" => Function::ThresholdedRelu {
+            alpha: finite(node, "alpha", 1.0)?,
+        },
+        "Mish" => Function::Mish,
+        "Reciprocal" => Function::Reciprocal,
+        "Floor" => Function::Floor,
+        "Ceil" => Function::Ceil,
+        "Round" => Function::Round,
+        "Sign" => Function::Sign,
+        "Log" => Function::Log,
         other => return Err(format!("`{other}` is no function of one element")),
     })
 }

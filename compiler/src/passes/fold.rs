@@ -5,7 +5,7 @@
 //! next pass wants to see.
 
 use crate::graph::{Attribute, Data, Graph, Node, Tensor};
-use crate::operators::{quantise, shapes};
+use crate::operators::{movement, quantise, shapes};
 use std::collections::HashSet;
 use std::rc::Rc;
 
@@ -56,7 +56,7 @@ fn constant(graph: &Graph, node: &Node) -> Option<Rc<Tensor>> {
     let first = inputs.first()?.clone()?;
     match node.operator.as_str() {
         "Identity" => Some(first),
-        "Transpose" => transpose(node, &first).map(Rc::new),
+        "Transpose" => movement::transposed(node, &first).ok().map(Rc::new),
         "QuantizeLinear" => quantise::constant(node, &inputs).map(Rc::new),
         "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => {
             let shape = shapes::of_constant(node, &first.shape, &inputs)?;
@@ -88,34 +88,6 @@ fn constant_node(node: &Node) -> Option<Rc<Tensor>> {
             Rc::new(list(values.len(), Data::I64(values.clone())))
         }
         _ => return None,
-    })
-}
-
-/// Of matrices only: that is what weights are.
-fn transpose(node: &Node, tensor: &Tensor) -> Option<Tensor> {
-    let &[rows, columns] = tensor.shape.as_slice() else {
-        return None;
-    };
-    match node.ints("perm").ok()? {
-        None | Some([1, 0]) => {}
-        Some([0, 1]) => return Some(tensor.clone()),
-        Some(_) => return None,
-    }
-    fn swap<T: Copy>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
-        let order = (0..columns).flat_map(|c| (0..rows).map(move |r| r * columns + c));
-        order.map(|index| values[index]).collect()
-    }
-    let data = match &tensor.data {
-        Data::F32(values) => Data::F32(swap(values, rows, columns)),
-        Data::I8(values) => Data::I8(swap(values, rows, columns).into()),
-        Data::U8(values) => Data::U8(swap(values, rows, columns)),
-        Data::I32(values) => Data::I32(swap(values, rows, columns)),
-        Data::I64(values) => Data::I64(swap(values, rows, columns)),
-        Data::Other(_) => return None,
-    };
-    Some(Tensor {
-        shape: vec![columns, rows],
-        data,
     })
 }
 

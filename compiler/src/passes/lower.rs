@@ -21,7 +21,7 @@ use crate::operators::arithmetic::natural;
 use crate::operators::runtime::Runtime;
 use crate::operators::{evaluate, Context, Hosted, Real, RealPart, Value};
 use crate::view::View;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 pub fn lower(graph: &Graph) -> Result<Network, Vec<Problem>> {
@@ -58,6 +58,13 @@ pub fn lower(graph: &Graph) -> Result<Network, Vec<Problem>> {
         }),
     };
     context.values.insert(graph.input.name.clone(), value);
+    let read: HashSet<&str> = graph
+        .nodes
+        .iter()
+        .flat_map(|node| &node.inputs)
+        .chain([&graph.output])
+        .map(String::as_str)
+        .collect();
     for node in &graph.nodes {
         let value = evaluate(&mut context, node).unwrap_or_else(|reason| {
             problems.push(node.problem(reason));
@@ -70,8 +77,7 @@ pub fn lower(graph: &Graph) -> Result<Network, Vec<Problem>> {
         let failed = matches!(values[..], [Value::Failed]);
         for (index, name) in node.outputs.iter().enumerate() {
             let value = values.get(index).cloned().unwrap_or_else(|| {
-                let read = graph.nodes.iter().any(|node| node.inputs.contains(name));
-                if !failed && (read || *name == graph.output) {
+                if !failed && read.contains(name.as_str()) {
                     let reason =
                         format!("its further output `{name}` is used, which is not supported");
                     problems.push(node.problem(reason));

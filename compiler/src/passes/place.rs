@@ -18,9 +18,8 @@ pub fn place(network: &mut Network) {
         .iter()
         .all(|&reader| matches!(network.operations[reader].kind, Kind::Rearrange { .. }));
     let whole = readers.iter().find_map(|&reader| {
-        let operation = &network.operations[reader];
-        let places = places(network, last, &operation.kind)?;
-        (operation.finish == Finish::default()).then_some((reader, places))
+        let places = places(network, last, &network.operations[reader].kind)?;
+        Some((reader, places))
     });
     let (true, Some((reader, places))) = (movable, whole) else {
         return;
@@ -50,6 +49,10 @@ pub fn place(network: &mut Network) {
             });
             *sources = moved.collect();
         }
+    }
+    if network.operations[reader].finish != Finish::default() {
+        network.operations[reader].kind = Kind::Elementwise { input: last };
+        return;
     }
     // What the rearrangement wrote is now the map it read.
     network.operations.remove(reader);

@@ -1,27 +1,21 @@
 //! Files that are damaged, cut short or made to harm: an error, never a panic, and
 //! never much time or memory.
 
-use crate::golden::{Network, Sizes};
-use crate::model::{int_attribute, Code, Model};
+use crate::corpus;
+use crate::model::{int_attribute, ints_attribute, Code, Model};
 use proptest::prelude::*;
 use prost::Message;
 use quern_compiler::onnx::{data_type, AttributeProto, ModelProto, TensorProto};
-use quern_compiler::{compile, CompileError, Options};
-use quern_isa::{CONFIGS, TINY};
+use quern_compiler::{network_of, CompileError};
 use std::time::{Duration, Instant};
 
 fn valid() -> Vec<u8> {
-    let sizes = [(12, 9), (3, 5), (15, 4)].map(|(inputs, outputs)| Sizes {
-        inputs,
-        outputs,
-        weight: 50,
-    });
-    Network::random(1, &sizes, 2).model()
+    corpus::model("Residual")
 }
 
 fn problems(model: &[u8]) -> String {
     let started = Instant::now();
-    let error = compile(model, &TINY, &Options::default()).unwrap_err();
+    let error = network_of(model).unwrap_err();
     assert!(started.elapsed() < Duration::from_secs(60));
     error.to_string()
 }
@@ -34,7 +28,6 @@ proptest! {
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         cut in prop::option::weighted(0.3, any::<prop::sample::Index>()),
         insert in prop::option::weighted(0.3, (any::<prop::sample::Index>(), any::<[u8; 3]>())),
-        config in prop::sample::select(CONFIGS.to_vec()),
     ) {
         let mut bytes = valid();
         for (place, byte) in changes {
@@ -48,14 +41,16 @@ proptest! {
         if let Some(cut) = cut {
             bytes.truncate(cut.index(bytes.len()));
         }
-        if let Ok(compiled) = compile(&bytes, &config, &Options::default()) {
-            prop_assert!(compiled.listing().contains("halt"));
+        if let Ok(network) = network_of(&bytes) {
+            let input = network.input.elements.len();
+            let output = network.evaluate(&vec![7; input]);
+            prop_assert!(network.output.elements.iter().all(|&e| (e as usize) < output.len()));
         }
     }
 
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = compile(&bytes, &TINY, &Options::default());
+        let _ = network_of(&bytes);
     }
 
     /// Values in the places where the compiler computes with them.
@@ -80,15 +75,18 @@ proptest! {
         }
         let node = which.index(graph.node.len());
         graph.node[node].attribute = vec![int_attribute("axis", axis)];
-        let _ = compile(&proto.encode_to_vec(), &TINY, &Options::default());
+        let _ = network_of(&proto.encode_to_vec());
     }
 }
 
 #[test]
 fn truncated_models_are_refused_at_every_length() {
-    let bytes = valid();
+    // With one operator set, which stands at the end of the file.
+    let mut proto = ModelProto::decode(valid().as_slice()).unwrap();
+    proto.opset_import.retain(|set| set.domain.is_empty());
+    let bytes = proto.encode_to_vec();
     for length in 0..bytes.len() {
-        let result = compile(&bytes[..length], &TINY, &Options::default());
+        let result = network_of(&bytes[..length]);
         assert!(
             result.is_err(),
             "{length} of {} bytes compiled",
@@ -151,15 +149,54 @@ fn long_chains_of_cheap_nodes_do_not_multiply_memory() {
     model.quantiser("x", Code::u8(1.0, 0));
     model.dequantise("w20000", "x", "real");
     assert!(problems(&model.finish("real")).contains("(Transpose)"));
-    // And each of these would remember all before it.
-    let mut model = Model::new(data_type::UINT8, &[4]);
+}
+
+#[test]
+fn functions_of_many_channels_do_not_multiply_time() {
+    // Each of these nodes would compute a function for each of 4,096 channels.
+    let mut model = Model::new(data_type::UINT8, &[4096]);
     model.quantiser("x", Code::u8(1.0, 0));
-    model.dequantise("x", "x", "r0");
-    for step in 0..20_000 {
-        model.node("Relu", &[&format!("r{step}")], &format!("r{}", step + 1));
+    model.dequantise("x", "x", "real");
+    let slopes: Vec<f32> = (0..4096).map(|i| i as f32).collect();
+    model.floats("slopes", &[4096], &slopes);
+    model.node("PRelu", &["real", "slopes"], "r0");
+    for step in 0..2000 {
+        model.node("Tanh", &[&format!("r{step}")], &format!("r{}", step + 1));
     }
-    let text = problems(&model.finish("r20000"));
-    assert!(text.contains("more than 64 functions in a row"), "{text}");
+    let text = problems(&model.finish("r2000"));
+    assert!(text.contains("function values; at most"), "{text}");
+}
+
+#[test]
+fn movements_of_large_tensors_do_not_multiply_memory() {
+    let mut model = Model::new(data_type::UINT8, &[1 << 12, 1 << 11]);
+    let mut last = "x".to_string();
+    for step in 0..1000 {
+        let name = format!("t{step}");
+        let node = model.node("Transpose", &[&last], &name);
+        node.attribute.push(ints_attribute("perm", &[0, 2, 1]));
+        last = name;
+    }
+    let text = problems(&model.finish(&last));
+    assert!(text.contains("moved elements; at most"), "{text}");
+}
+
+#[test]
+fn windows_of_any_size_are_refused_before_they_are_made() {
+    let mut model = Model::new(data_type::UINT8, &[1, 4, 4]);
+    model.quantiser("x", Code::u8(1.0, 0));
+    model.dequantise("x", "x", "real");
+    let big = (1 << 24) - 1;
+    let node = model.node("AveragePool", &["real"], "mean");
+    node.attribute
+        .push(ints_attribute("kernel_shape", &[big, big]));
+    node.attribute.push(ints_attribute("pads", &[big; 4]));
+    model.quantise("mean", "x", "y");
+    let text = problems(&model.finish("y"));
+    assert!(
+        text.contains("a sample has more than 16777216 elements"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -203,7 +240,7 @@ fn attributes_of_the_wrong_kind_are_refused() {
             ..Default::default()
         });
     }
-    let error = compile(&proto.encode_to_vec(), &TINY, &Options::default()).unwrap_err();
+    let error = network_of(&proto.encode_to_vec()).unwrap_err();
     let CompileError::Model(problems) = error else {
         panic!("{error}");
     };

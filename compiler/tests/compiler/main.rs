@@ -1,11 +1,12 @@
-//! The compiler against plain integers, on the reference machine.
+//! The compiler against plain integers and against ONNX Runtime's answers.
 
-mod edges;
+mod corpus;
+mod document;
 mod folding;
 mod functions;
-mod golden;
 mod hostile;
-mod layers;
-mod listings;
 mod model;
+mod networks;
+mod numbers;
+mod pairs;
 mod refusals;

@@ -176,6 +176,15 @@ pub fn int_attribute(name: &str, value: i64) -> AttributeProto {
     }
 }
 
+pub fn ints_attribute(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto {
+        name: name.to_string(),
+        ints: values.to_vec(),
+        r#type: attribute_type::INTS,
+        ..Default::default()
+    }
+}
+
 pub fn string_attribute(name: &str, value: &str) -> AttributeProto {
     AttributeProto {
         name: name.to_string(),

@@ -1,0 +1,185 @@
+//! What models become: which operations, which of them move codes, and what is noted.
+
+use crate::corpus;
+use crate::model::{int_attribute, ints_attribute, Code, Model};
+use quern_compiler::network::{Kind, Window};
+use quern_compiler::onnx::data_type;
+use quern_compiler::{network_of, Network};
+
+fn kinds(network: &Network) -> Vec<&'static str> {
+    let operations = network.operations.iter();
+    operations.map(|operation| operation.kind.name()).collect()
+}
+
+/// A model of float32 images of 3 x 4 x 5, quantised to `real`.
+fn image() -> Model {
+    let mut model = Model::new(data_type::FLOAT, &[3, 4, 5]);
+    model.quantiser("q", Code::u8(0.03, 120));
+    model.quantise("x", "q", "codes");
+    model.dequantise("codes", "q", "real");
+    model
+}
+
+/// Appends a convolution of `channels` to as many, quantised and dequantised again.
+fn convolve(model: &mut Model, input: &str, channels: usize, output: &str) {
+    let name = |part: &str| format!("{output}_{part}");
+    let count = channels * channels * 9;
+    let weights: Vec<i8> = (0..count).map(|i| (i % 100) as i8).collect();
+    model.i8s(&name("w"), &[channels, channels, 3, 3], &weights);
+    model.floats(&name("s"), &[], &[0.01]);
+    model.node("DequantizeLinear", &[&name("w"), &name("s")], &name("r"));
+    let node = model.node("Conv", &[input, &name("r")], &name("sum"));
+    node.attribute.push(ints_attribute("pads", &[1; 4]));
+    model.quantiser(output, Code::u8(0.3, 100));
+    model.quantise(&name("sum"), output, &name("codes"));
+    model.dequantise(&name("codes"), output, output);
+}
+
+#[test]
+fn a_dense_layer_behind_a_flattened_map_reads_the_map_itself() {
+    let network = network_of(&corpus::model("DynamicReshape")).unwrap();
+    assert_eq!(kinds(&network), ["convolution", "convolution"]);
+    let Kind::Convolution(dense) = &network.operations[1].kind else {
+        panic!("a convolution");
+    };
+    assert_eq!(
+        dense.window,
+        Window {
+            kernel: [3, 5],
+            ..Window::POINT
+        }
+    );
+}
+
+#[test]
+fn the_host_writes_the_input_as_its_first_reader_wants_it() {
+    // Channels last already, in spite of the Transpose.
+    let network = network_of(&corpus::model("ChannelsLastInput")).unwrap();
+    assert_eq!(kinds(&network), ["convolution"]);
+    assert!(network.input.elements.iter().copied().eq(0..90));
+    assert!(network.output.elements.iter().copied().eq(0..150));
+    // Channels first: the host transposes.
+    let mut model = image();
+    convolve(&mut model, "real", 3, "y");
+    let network = network_of(&model.finish("y")).unwrap();
+    assert_eq!(kinds(&network), ["convolution"]);
+    assert_eq!(network.input.elements[..3], [0, 3, 6]);
+}
+
+#[test]
+fn movements_in_a_row_move_codes_once() {
+    let network = network_of(&corpus::model("CodesMoved")).unwrap();
+    assert_eq!(kinds(&network), ["max pool", "rearrange"]);
+}
+
+#[test]
+fn a_table_joins_the_operation_before_it_when_nothing_else_reads_that() {
+    let model = |with_branch: bool| {
+        let mut model = image();
+        convolve(&mut model, "real", 3, "a");
+        model.node("Sigmoid", &["a"], "s");
+        model.quantiser("b", Code::u8(0.004, 0));
+        model.quantise("s", "b", "b_codes");
+        model.dequantise("b_codes", "b", "b");
+        if with_branch {
+            let node = model.node("Concat", &["a", "b"], "joined");
+            node.attribute.push(int_attribute("axis", 1));
+            model.quantise("joined", "a", "y");
+            return network_of(&model.finish("y")).unwrap();
+        }
+        network_of(&model.finish("b")).unwrap()
+    };
+    let joined = model(false);
+    assert_eq!(kinds(&joined), ["convolution"]);
+    assert!(joined.operations[0].finish.table.is_some());
+    let branching = model(true);
+    assert_eq!(
+        kinds(&branching),
+        ["convolution", "elementwise", "rearrange"]
+    );
+    assert!(branching.operations[0].finish.table.is_none());
+}
+
+#[test]
+fn what_a_split_does_not_hand_on_costs_nothing() {
+    let mut model = image();
+    let node = model.node("Split", &["real"], "first");
+    node.output.push("second".to_string());
+    node.attribute.push(int_attribute("axis", 2));
+    model.node("Sqrt", &["first"], "unused");
+    model.quantise("second", "q", "y");
+    let network = network_of(&model.finish("y")).unwrap();
+    assert_eq!(kinds(&network), [""; 0]);
+    assert_eq!(network.maps.len(), 1);
+    assert_eq!(network.output.elements[..3], [10, 11, 12]);
+}
+
+#[test]
+fn the_same_rearrangement_is_made_once() {
+    let mut model = image();
+    convolve(&mut model, "real", 3, "a");
+    let node = model.node("Transpose", &["a"], "turned");
+    node.attribute.push(ints_attribute("perm", &[0, 1, 3, 2]));
+    model.quantise("turned", "a", "t_codes");
+    for name in ["t1", "t2"] {
+        model.dequantise("t_codes", "a", name);
+    }
+    convolve(&mut model, "t1", 3, "b");
+    convolve(&mut model, "t2", 3, "c");
+    model.node("Add", &["b", "c"], "sum");
+    model.quantise("sum", "a", "y");
+    let network = network_of(&model.finish("y")).unwrap();
+    let expected = [
+        "convolution",
+        "rearrange",
+        "convolution",
+        "convolution",
+        "add",
+    ];
+    assert_eq!(kinds(&network), expected);
+}
+
+#[test]
+fn constants_of_pixels_are_a_map_of_their_own() {
+    let network = network_of(&corpus::model("PositionConstants")).unwrap();
+    assert_eq!(kinds(&network), ["constant", "add"]);
+}
+
+#[test]
+fn constants_of_channels_are_tables() {
+    let network = network_of(&corpus::model("ChannelAffine")).unwrap();
+    assert_eq!(kinds(&network), ["channel tables"]);
+}
+
+#[test]
+fn where_onnxruntime_leaves_its_integer_kernels_a_note_says_so() {
+    let notes = |input: Code, positions, clip: Option<f32>| {
+        let mut model = Model::new(data_type::FLOAT, &[positions, 4]);
+        if input.signed {
+            model = Model::new(data_type::INT8, &[positions, 4]);
+            model.dequantise("x", "q", "real");
+        } else {
+            model.quantise("x", "q", "codes");
+            model.dequantise("codes", "q", "real");
+        }
+        model.quantiser("q", input);
+        model.i8s("w", &[4, 2], &[1, 2, 3, 4, 5, 6, 7, 8]);
+        model.floats("w_scale", &[], &[0.25]);
+        model.node("DequantizeLinear", &["w", "w_scale"], "w_real");
+        model.node("MatMul", &["real", "w_real"], "product");
+        model.floats("b", &[2], &[1.0, 2.0]);
+        model.node("Add", &["product", "b"], "sum");
+        model.floats("high", &[], &[clip.unwrap_or(1e9)]);
+        model.node("Clip", &["sum", "", "high"], "clipped");
+        model.quantise("clipped", "q", "y_codes");
+        model.dequantise("y_codes", "q", "y");
+        network_of(&model.finish("y")).unwrap().notes
+    };
+    let unsigned = Code::u8(1.0, 0);
+    let only = |notes: Vec<String>, reason: &str| {
+        assert!(notes.len() == 1 && notes[0].contains(reason), "{notes:?}");
+    };
+    only(notes(unsigned, 3, None), "MatMul of rank 3");
+    only(notes(unsigned, 3, Some(20.0)), "its clamp is narrower");
+    only(notes(Code::i8(1.0, 0), 3, None), "no uint8 tensors");
+}
