@@ -338,6 +338,8 @@ impl<
             bit_cast::<R, 1>(self.write.q.val().into()) << self.place_lane.val();
         self.write_address.next =
             self.word.q.val() + bit_cast::<A, 5>(self.place.q.val() >> self.lane_bits.val());
+        self.next_row.next = self.row.q.val() + self.held_y_stride.q.val();
+        self.row_end.next = self.row_left.q.val() == self.one.val();
         if self.write.q.val() {
             self.place.d.next = self.place.q.val() + 1;
             if self.requantise.code_tag.val() {
@@ -349,8 +351,6 @@ impl<
                 }
             }
         }
-        self.next_row.next = self.row.q.val() + self.held_y_stride.q.val();
-        self.row_end.next = self.row_left.q.val() == self.one.val();
         self.row_left.clock.next = self.clock.val();
         self.row_left.load.next = self.start.val()
             | (self.write.q.val() & self.requantise.code_tag.val() & self.row_end.val());

@@ -4,11 +4,11 @@
 use proptest::prelude::*;
 use quern_hdl::matrix_unit::latency;
 use quern_hdl::{
-    BeatRing, BeatSelect, Counters, InstructionRegister, LoadableCounter, Loader, MatrixSequencer,
-    OperandRegister, PositionDelay, PositionDelayRegisters, Sequencer, Store, StreamPack,
-    StreamUnpack,
+    AccumulatorWord, BeatRing, BeatSelect, Counters, InstructionRegister, LoadableCounter, Loader,
+    MatrixSequencer, OperandRegister, PositionDelay, PositionDelayRegisters, Sequencer, Store,
+    StreamPack, StreamUnpack,
 };
-use quern_isa::{Config, Source, Space, CU, ERROR_ILLEGAL, ERROR_MISMATCH, ISA_VERSION};
+use quern_isa::{opcode, Config, Source, Space, CU, ERROR_ILLEGAL, ERROR_MISMATCH, ISA_VERSION};
 use quern_testbench::cosim::Recorder;
 use rust_hdl::prelude::*;
 
@@ -59,25 +59,32 @@ proptest! {
     }
 
     #[test]
-    fn instruction_register_keeps_and_counts_every_field(
+    fn accumulator_word_is_captured_and_shifted(
+        cycles in prop::collection::vec((any::<[u32; 6]>(), any::<bool>(), any::<bool>()), 200)
+    ) {
+        run_accumulator_word(&cycles);
+    }
+
+    #[test]
+    fn instruction_register_keeps_every_field_and_counts_words(
         instructions in prop::collection::vec(
-            (any::<[u8; 16]>(), any::<bool>(), prop::collection::vec(0u8..8, 0..20)), 1..15)
+            (any::<[u8; 16]>(), any::<bool>(), prop::collection::vec(any::<bool>(), 0..20)), 1..15)
     ) {
         run_instruction_register(&instructions);
     }
 
     #[test]
-    fn sequencer_starts_the_right_unit_or_stops(
+    fn sequencer_starts_the_right_unit_in_time_or_stops(
         instructions in prop::collection::vec(instruction(), 1..40),
-        gaps in prop::collection::vec(0usize..4, 64),
+        seed in any::<u64>(),
     ) {
-        run_sequencer(&instructions, &gaps);
+        run_sequencer(&instructions, seed);
     }
 
     #[test]
     fn loader_enables_each_byte_of_each_word_once(
         loads in prop::collection::vec(
-            (0usize..4, 1usize..6, prop::collection::vec(any::<bool>(), 8)), 1..12),
+            (0usize..5, 1usize..6, prop::collection::vec(any::<bool>(), 8)), 1..12),
         whole in any::<bool>(),
     ) {
         run_loader(&loads, whole);
@@ -170,7 +177,7 @@ fn run_operand_register(
 }
 
 fn run_beat_ring(cycles: &[(bool, bool, bool)]) {
-    let mut ring = Recorder::clocked(BeatRing::default(), |ring| &mut ring.clock);
+    let mut ring = Recorder::clocked(BeatRing::<16>::default(), |ring| &mut ring.clock);
     ring.reset.next = true;
     ring.cycle();
     let mut place = 0;
@@ -195,31 +202,32 @@ fn run_position_delay<const R: usize>(cycles: &[(bool, bool, bool)]) {
         &mut delay.clock
     });
     let latency = latency(R) as usize;
-    // What has come in since the last reset.
-    let (mut firsts, mut valids) = (Vec::new(), Vec::new());
-    for &(first, valid, reset) in cycles {
-        (delay.first.next, parts.first.next) = (first, first);
+    // (mark, valid) that have come in since the last reset.
+    let mut tokens = Vec::new();
+    for &(mark, valid, reset) in cycles {
+        (delay.mark.next, parts.mark.next) = (mark, mark);
         (delay.valid.next, parts.valid.next) = (valid, valid);
         (delay.reset.next, parts.reset.next) = (reset, reset);
         delay.cycle();
         parts.cycle();
-        firsts.push(first);
-        valids.push(valid);
+        tokens.push((mark, valid));
         if reset {
-            firsts.clear();
-            valids.clear();
+            tokens.clear();
         }
-        let ago = |tokens: &[bool], cycles: usize| {
-            tokens.len() >= cycles && tokens[tokens.len() - cycles]
+        let ago = |cycles: usize| match tokens.len() >= cycles {
+            true => tokens[tokens.len() - cycles],
+            false => (false, false),
         };
-        assert_eq!(delay.arriving.val(), ago(&firsts, latency));
-        assert_eq!(delay.arrived.val(), ago(&valids, latency + 1));
+        assert_eq!(delay.arriving.val(), ago(latency) == (true, true));
+        assert_eq!(delay.arrived.val(), ago(latency + 1).1);
+        assert_eq!(delay.read.val(), ago(latency + 1) == (true, false));
         assert_eq!(
             delay.busy.val(),
-            valids.iter().rev().take(latency + 1).any(|&valid| valid)
+            tokens.iter().rev().take(latency + 1).any(|token| token.1)
         );
         assert_eq!(parts.arriving.val(), delay.arriving.val());
         assert_eq!(parts.arrived.val(), delay.arrived.val());
+        assert_eq!(parts.read.val(), delay.read.val());
         assert_eq!(parts.busy.val(), delay.busy.val());
     }
     delay.replay().unwrap();
@@ -247,6 +255,9 @@ fn run_counters<const S: usize>(runs: &[(Vec<u8>, Vec<bool>)]) {
         counters.input_stall.next = false;
         counters.output_stall.next = false;
         counters.position.next = false;
+        // The last event is on its way.
+        counters.cycle();
+        golden[0] += 1;
 
         counters.capture.next = true;
         counters.cycle();
@@ -280,9 +291,33 @@ fn run_counters<const S: usize>(runs: &[(Vec<u8>, Vec<bool>)]) {
     counters.replay().unwrap();
 }
 
-/// Instructions come byte by byte or at once; then the steps in each cycle's bits.
-fn run_instruction_register(instructions: &[([u8; 16], bool, Vec<u8>)]) {
-    type Register = InstructionRegister<9, 8, 5>;
+/// Words of (columns, capture, shift).
+fn run_accumulator_word(cycles: &[([u32; 6], bool, bool)]) {
+    let mut word = Recorder::clocked(AccumulatorWord::<6, 24>::default(), |word| &mut word.clock);
+    let mut golden = [0; 6];
+    for &(columns, capture, shift) in cycles {
+        let columns = columns.map(|column| column >> 8);
+        for (port, column) in word.read.iter_mut().zip(columns) {
+            port.next = bits(column as u64);
+        }
+        word.capture.next = capture;
+        word.shift.next = shift;
+        word.cycle();
+        golden = match (capture, shift) {
+            (true, _) => columns,
+            (_, true) => std::array::from_fn(|i| golden[(i + 1).min(5)]),
+            _ => golden,
+        };
+        for (port, column) in word.value.iter().zip(golden) {
+            assert_eq!(port.val(), bits::<24>(column as u64));
+        }
+    }
+    word.replay().unwrap();
+}
+
+/// Instructions come byte by byte or at once; then `step_word` in some cycles.
+fn run_instruction_register(instructions: &[([u8; 16], bool, Vec<bool>)]) {
+    type Register = InstructionRegister<9>;
     let mut register = Recorder::clocked(Register::default(), |register| &mut register.clock);
     for (bytes, at_once, steps) in instructions {
         let writes: Vec<u64> = match at_once {
@@ -304,35 +339,20 @@ fn run_instruction_register(instructions: &[([u8; 16], bool, Vec<u8>)]) {
         register.write.next = bits(0);
         let field = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]) as u64;
         let (mut address, mut count) = (field(2) % 512, field(4) % 512);
-        let (mut activation, tile_stride) = (field(8) % 512, field(14) % 512);
-        let (mut weight, mut tiles) = (field(10) % 256, bytes[12] as u64 % 32);
-        for &step in steps.iter().chain([&0]) {
-            assert_eq!(register.opcode.val(), bits::<3>(bytes[0] as u64 % 8));
-            assert_eq!(register.modifier.val(), bits::<2>(bytes[1] as u64 % 4));
-            assert_eq!(register.address.val(), bits::<9>(address));
-            assert_eq!(register.count.val(), bits::<9>(count));
+        for &step in steps.iter().chain([&false]) {
+            assert_eq!(register.field_2.val(), bits::<9>(address));
+            assert_eq!(register.field_4.val(), bits::<9>(count));
             assert_eq!(register.last_word.val(), count == 1);
-            assert_eq!(register.position_stride.val(), bits::<9>(field(6) % 512));
-            assert_eq!(register.activation.val(), bits::<9>(activation));
-            assert_eq!(register.weight.val(), bits::<8>(weight));
-            assert_eq!(register.tiles.val(), bits::<5>(tiles));
-            assert_eq!(register.lane.val(), bits::<5>(bytes[13] as u64 % 32));
-            assert_eq!(register.low.val(), bits::<8>(bytes[14] as u64));
-            assert_eq!(register.high.val(), bits::<8>(bytes[15] as u64));
-            register.step_word.next = step & 1 != 0;
-            register.step_row.next = step & 2 != 0;
-            register.step_tile.next = step & 4 != 0;
+            assert_eq!(register.field_6.val(), bits::<9>(field(6) % 512));
+            assert_eq!(register.field_8.val(), bits::<9>(field(8) % 512));
+            assert_eq!(register.field_10.val(), bits::<16>(field(10)));
+            assert_eq!(register.field_12.val(), bits::<16>(field(12)));
+            assert_eq!(register.field_14.val(), bits::<16>(field(14)));
+            register.step_word.next = step;
             register.cycle();
-            if step & 1 != 0 {
+            if step {
                 address = (address + 1) % 512;
                 count = (count + 511) % 512;
-            }
-            if step & 2 != 0 {
-                weight = (weight + 1) % 256;
-            }
-            if step & 4 != 0 {
-                activation = (activation + tile_stride) % 512;
-                tiles = (tiles + 31) % 32;
             }
         }
     }
@@ -341,82 +361,133 @@ fn run_instruction_register(instructions: &[([u8; 16], bool, Vec<u8>)]) {
 
 /// Mostly legal instructions; what a `begin` says is right most of the time.
 fn instruction() -> impl Strategy<Value = [u8; 16]> {
-    let opcode = prop_oneof![10 => 1u8..7, 1 => any::<u8>()];
-    let modifier = prop_oneof![10 => 0u8..3, 1 => any::<u8>()];
-    (opcode, modifier, any::<[u8; 14]>(), 0u8..8).prop_map(|(opcode, modifier, rest, begin)| {
-        let mut bytes = [0; 16];
-        (bytes[0], bytes[1]) = (opcode, modifier);
-        bytes[2..].copy_from_slice(&rest);
-        if opcode == 1 {
-            bytes[1] = ISA_VERSION;
-            bytes[2..4].copy_from_slice(&CU.fingerprint().to_le_bytes());
-            // Three of eight are wrong in one byte.
-            if (1..4).contains(&begin) {
-                bytes[begin as usize] ^= 1 << (rest[0] % 8);
+    let opcode = prop_oneof![20 => 1u8..10, 1 => any::<u8>()];
+    let modifier = prop_oneof![20 => Just(0u8), 10 => 0u8..2, 3 => 0u8..16];
+    let waits = prop_oneof![10 => 0u8..8, 1 => 0u8..16];
+    (opcode, modifier, waits, any::<[u8; 14]>(), 0u8..8).prop_map(
+        |(opcode, modifier, waits, rest, begin)| {
+            let mut bytes = [0; 16];
+            (bytes[0], bytes[1]) = (opcode, modifier | waits << 4);
+            bytes[2..].copy_from_slice(&rest);
+            if opcode == 1 {
+                bytes[1] = ISA_VERSION;
+                bytes[2..4].copy_from_slice(&CU.fingerprint().to_le_bytes());
+                // Three of eight are wrong in one byte.
+                if (1..4).contains(&begin) {
+                    bytes[begin as usize] ^= 1 << (rest[0] % 8);
+                }
             }
-        }
-        bytes
-    })
+            bytes
+        },
+    )
 }
 
 /// What the sequencer should do with an instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Nothing,
-    Start(usize),
+    /// The pulse with this operation code.
+    Start(u8),
     Halt,
     Error(u8),
 }
 
 fn outcome(bytes: &[u8; 16], begun: bool, config: &Config) -> Outcome {
-    let legal_modifiers = match bytes[0] {
-        1 => 0..=255,
-        2 => 0..=3,
-        3 | 4 => 0..=1,
-        5 => 0..=2,
-        6 => 0..=0,
+    let modifiers = match bytes[0] {
+        opcode::BEGIN | opcode::VECTOR => 16,
+        opcode::LOAD => 5,
+        opcode::MATRIX | opcode::ACTIVATE => 2,
+        opcode::STORE => 3,
+        opcode::HALT | opcode::PATTERN | opcode::TARGET => 1,
         _ => return Outcome::Error(ERROR_ILLEGAL),
     };
-    let here = (bytes[0] == 1) != begun;
-    if !here || !legal_modifiers.contains(&bytes[1]) {
+    let is_begin = bytes[0] == opcode::BEGIN;
+    let legal = is_begin || (bytes[1] & 15 < modifiers && bytes[1] >> 7 == 0);
+    if is_begin == begun || !legal {
         return Outcome::Error(ERROR_ILLEGAL);
     }
     let fingerprint = u16::from_le_bytes([bytes[2], bytes[3]]);
     match bytes[0] {
-        1 if (bytes[1], fingerprint) != (ISA_VERSION, config.fingerprint()) => {
+        opcode::BEGIN if (bytes[1], fingerprint) != (ISA_VERSION, config.fingerprint()) => {
             Outcome::Error(ERROR_MISMATCH)
         }
-        1 => Outcome::Nothing,
-        6 => Outcome::Halt,
-        unit => Outcome::Start(unit as usize - 2),
+        opcode::BEGIN => Outcome::Nothing,
+        opcode::HALT => Outcome::Halt,
+        code => Outcome::Start(code),
     }
 }
 
-fn run_sequencer(instructions: &[[u8; 16]], gaps: &[usize]) {
+/// The units an instruction may not find busy, as a set like its waits.
+fn waited_for(bytes: &[u8; 16]) -> u8 {
+    let own = match bytes[0] {
+        opcode::MATRIX => 1,
+        opcode::ACTIVATE | opcode::VECTOR => 2,
+        opcode::STORE => 4,
+        _ => 0,
+    };
+    let counters = bytes[0] == opcode::STORE && bytes[1] & 15 == Source::Counters as u8;
+    match bytes[0] == opcode::HALT || counters {
+        true => 7,
+        false => bytes[1] >> 4 & 7 | own,
+    }
+}
+
+fn run_sequencer(instructions: &[[u8; 16]], seed: u64) {
     let mut sequencer = Recorder::clocked(Sequencer::new(&CU), |unit| &mut unit.clock);
-    let mut gaps = gaps.iter().copied().cycle();
+    let mut random = seed;
+    let mut draw = move |below: u64| {
+        random = random
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (random >> 33) % below
+    };
     let reset = |sequencer: &mut Recorder<Sequencer>| {
         sequencer.reset.next = true;
         sequencer.cycle();
         sequencer.reset.next = false;
         sequencer.settle();
     };
-    let starts = |sequencer: &Sequencer| {
+    let set_busy = |sequencer: &mut Recorder<Sequencer>, busy: u64| {
+        sequencer.matrix_busy.next = busy & 1 != 0;
+        sequencer.activation_busy.next = busy & 2 != 0;
+        sequencer.store_busy.next = busy & 4 != 0;
+        sequencer.settle();
+    };
+    // The operation codes whose pulse is up.
+    let pulses = |sequencer: &Sequencer| -> Vec<u8> {
         [
-            sequencer.start_load.val(),
-            sequencer.start_matrix.val(),
-            sequencer.start_activate.val(),
-            sequencer.start_store.val(),
+            (opcode::LOAD, sequencer.start_load.val()),
+            (opcode::MATRIX, sequencer.start_matrix.val()),
+            (opcode::ACTIVATE, sequencer.start_activate.val()),
+            (opcode::STORE, sequencer.start_store.val()),
+            (opcode::PATTERN, sequencer.write_pattern.val()),
+            (opcode::TARGET, sequencer.write_target.val()),
+            (opcode::VECTOR, sequencer.start_vector.val()),
         ]
+        .iter()
+        .filter(|(_, pulse)| *pulse)
+        .map(|(code, _)| *code)
+        .collect()
     };
     reset(&mut sequencer);
     let (mut begun, mut running) = (false, false);
     for bytes in instructions {
+        // No program runs without its `begin`.
+        let bytes = match begun || draw(4) == 0 {
+            true => *bytes,
+            false => {
+                let mut begin = [opcode::BEGIN; 16];
+                begin[1] = ISA_VERSION;
+                begin[2..4].copy_from_slice(&CU.fingerprint().to_le_bytes());
+                begin
+            }
+        };
         for (j, &byte) in bytes.iter().enumerate() {
-            // No beat for a while; nothing happens.
-            for _ in 0..gaps.next().unwrap() / 2 {
+            // No beat for a while; nothing happens, whoever is busy.
+            for _ in 0..draw(2) {
+                set_busy(&mut sequencer, draw(8));
                 sequencer.cycle();
-                assert_eq!(starts(&sequencer), [false; 4]);
+                assert_eq!(pulses(&sequencer), []);
             }
             assert!(sequencer.fetch.val(), "{bytes:?}");
             assert_eq!(sequencer.idle.val(), !running);
@@ -431,32 +502,58 @@ fn run_sequencer(instructions: &[[u8; 16]], gaps: &[usize]) {
             running = true;
             assert!(sequencer.running.val());
             sequencer.write.next = bits(0);
-            // The instruction register has the byte now.
-            match j {
-                0 => sequencer.opcode.next = bits(byte as u64 % 8),
-                1 => sequencer.modifier.next = bits(byte as u64 % 4),
-                _ => {}
-            }
             sequencer.settle();
         }
-        // The decoding cycle.
-        let outcome = outcome(bytes, begun, &CU);
-        let expected = std::array::from_fn(|unit| outcome == Outcome::Start(unit));
-        assert_eq!(starts(&sequencer), expected, "{bytes:?}");
+        // It waits while a unit is busy that it waits for.
+        let outcome = outcome(&bytes, begun, &CU);
+        let waits = waited_for(&bytes) as u64;
+        if !matches!(outcome, Outcome::Error(_) | Outcome::Nothing) {
+            for _ in 0..draw(4) {
+                let busy = draw(8);
+                if busy & waits == 0 {
+                    continue;
+                }
+                set_busy(&mut sequencer, busy);
+                assert_eq!(pulses(&sequencer), []);
+                assert!(!sequencer.fetch.val());
+                sequencer.cycle();
+            }
+        }
+        let busy = draw(8) & !waits;
+        set_busy(&mut sequencer, if outcome == Outcome::Nothing { 0 } else { busy });
+        let expected: Vec<u8> = match outcome {
+            Outcome::Start(code) => vec![code],
+            _ => vec![],
+        };
+        assert_eq!(pulses(&sequencer), expected, "{bytes:?}");
+        if bytes[0] != opcode::BEGIN {
+            assert_eq!(sequencer.modifier.val(), bits::<4>(bytes[1] as u64 & 15));
+        }
         assert!(!sequencer.fetch.val());
         sequencer.cycle();
         match outcome {
             Outcome::Nothing => begun = true,
             Outcome::Halt => (begun, running) = (false, false),
-            Outcome::Start(_) => {
-                sequencer.busy.next = true;
-                for _ in 0..gaps.next().unwrap() {
-                    sequencer.cycle();
+            // These two end before anything is fetched.
+            Outcome::Start(opcode::LOAD) => {
+                sequencer.loading.next = true;
+                for _ in 0..1 + draw(3) {
+                    sequencer.settle();
                     assert!(!sequencer.fetch.val());
-                    assert_eq!(starts(&sequencer), [false; 4]);
+                    sequencer.cycle();
                 }
-                sequencer.busy.next = false;
+                sequencer.loading.next = false;
             }
+            Outcome::Start(opcode::STORE) if bytes[1] & 15 == Source::Counters as u8 => {
+                sequencer.storing_counters.next = true;
+                for _ in 0..1 + draw(3) {
+                    sequencer.settle();
+                    assert!(!sequencer.fetch.val());
+                    sequencer.cycle();
+                }
+                sequencer.storing_counters.next = false;
+            }
+            Outcome::Start(_) => {}
             Outcome::Error(code) => {
                 for _ in 0..3 {
                     assert_eq!(sequencer.error.val(), bits::<4>(code as u64), "{bytes:?}");
@@ -476,7 +573,7 @@ fn run_sequencer(instructions: &[[u8; 16]], gaps: &[usize]) {
 
 /// Loads of (space, words, gaps); `whole`: every word is one beat.
 fn run_loader(loads: &[(usize, usize, Vec<bool>)], whole: bool) {
-    let mut loader = Recorder::clocked(Loader::<8, 6, 9>::default(), |loader| &mut loader.clock);
+    let mut loader = Recorder::clocked(Loader::<8, 6, 9, 3>::default(), |loader| &mut loader.clock);
     loader.reset.next = true;
     loader.cycle();
     loader.reset.next = false;
@@ -496,16 +593,24 @@ fn run_loader(loads: &[(usize, usize, Vec<bool>)], whole: bool) {
             loader.last_word.next = word + 1 == *words;
             for (i, place) in beats.iter().enumerate() {
                 loader.place.next = bits(*place);
-                loader.valid.next = false;
-                while gaps.next().unwrap() && gaps.next().unwrap() {
+                for _ in 0..gaps.next().unwrap() as usize * 2 {
+                    // Either there is no beat, or the memory is written by another.
+                    let taken = space == Space::Activations && gaps.next().unwrap();
+                    loader.valid.next = taken;
+                    loader.taken.next = taken || gaps.next().unwrap();
                     loader.settle();
-                    assert_eq!(enables(&loader), [0; 4]);
+                    assert_eq!(enables(&loader), [0; 5]);
+                    assert_eq!(
+                        loader.ready.val(),
+                        space != Space::Activations || !loader.taken.val()
+                    );
                     loader.cycle();
-                    assert!(loader.ready.val());
+                    assert!(loader.loading.val());
                 }
                 loader.valid.next = true;
+                loader.taken.next = space != Space::Activations && gaps.next().unwrap();
                 loader.settle();
-                let mut expected = [0; 4];
+                let mut expected = [0; 5];
                 expected[space as usize] = place & ((1 << bytes) - 1);
                 assert_eq!(enables(&loader), expected);
                 assert!(loader.ready.val());
@@ -514,101 +619,114 @@ fn run_loader(loads: &[(usize, usize, Vec<bool>)], whole: bool) {
             }
         }
         // Further beats are none of its business.
-        assert!(!loader.ready.val());
+        assert!(!loader.loading.val() && !loader.ready.val());
         loader.settle();
-        assert_eq!(enables(&loader), [0; 4]);
+        assert_eq!(enables(&loader), [0; 5]);
         assert!(!loader.step_word.val());
     }
     loader.replay().unwrap();
 }
 
-fn enables(loader: &Loader<8, 6, 9>) -> [u64; 4] {
+fn enables(loader: &Loader<8, 6, 9, 3>) -> [u64; 5] {
     [
         loader.activation_enable.val().to_u64(),
         loader.weight_enable.val().to_u64(),
         loader.parameter_enable.val().to_u64(),
         loader.table_enable.val().to_u64(),
+        loader.lookup_enable.val().to_u64(),
     ]
 }
 
-/// accumulate, accumulator, positions, position stride, activation, tiles, tile stride.
-type MatrixOperands = (bool, u64, u64, u64, u64, u64, u64);
+/// accumulate, accumulator, weight, positions, tiles, cycles between requests.
+type MatrixOperands = (bool, u64, u64, u64, u64, u64);
 
 fn matrix() -> impl Strategy<Value = MatrixOperands> {
     let positions = prop_oneof![1u64..10, 1u64..40, Just(64)];
     (
         any::<bool>(),
         0u64..64,
+        0u64..128,
         positions,
-        0u64..256,
-        0u64..256,
         1u64..5,
-        0u64..256,
+        prop_oneof![2u64..12, Just(1000)],
     )
 }
 
+/// The walk, and the slots of the passes, with some taken by requests.
 fn run_matrix_sequencer<const R: usize>(instructions: &[MatrixOperands]) {
-    type Unit<const R: usize> = MatrixSequencer<R, 8, 6, 7>;
+    type Unit<const R: usize> = MatrixSequencer<R, 7, 6>;
     let mut unit = Recorder::clocked(Unit::<R>::default(), |unit| &mut unit.clock);
     unit.reset.next = true;
     unit.cycle();
     unit.reset.next = false;
     let latency = latency(R) as u64;
-    for &(accumulate, accumulator, positions, stride, activation, tiles, tile_stride) in
-        instructions
-    {
-        // The instruction register: the next tile and how many there are.
-        let (mut next_activation, mut tiles_left) = (activation, tiles);
-        unit.accumulate.next = accumulate;
-        unit.accumulator.next = bits(accumulator);
-        unit.positions.next = bits(positions);
-        unit.position_stride.next = bits(stride);
-        let pass = positions.max(R as u64);
-        let end = (tiles - 1) * pass + positions + latency + 1;
-        // Cycle 0 is that of `start`.
+    for &(accumulate, accumulator, weight, positions, tiles, between) in instructions {
+        let request = |cycle: u64| cycle % between == between - 1;
+        // The first slot of each pass, and (slot, tile, position) of each position. Cycle
+        // 0 is that of `start`.
+        let mut slot = 2;
+        let (mut passes, mut walk) = (Vec::new(), Vec::new());
+        for tile in 0..tiles {
+            passes.push(slot);
+            for position in 0..positions {
+                slot += request(slot) as u64;
+                walk.push((slot, tile, position));
+                slot += 1;
+            }
+            slot = slot.max(passes[tile as usize] + R as u64);
+        }
+        let end = walk.last().unwrap().0 + latency + 2;
         for cycle in 0..end + 5 {
+            let at = |delay: u64| {
+                let slot = cycle.checked_sub(delay)?;
+                walk.iter().find(|step| step.0 == slot)
+            };
+            // The generator is at the first step that is not done.
+            let step = walk.iter().find(|step| step.0 >= cycle);
             unit.start.next = cycle == 0;
-            unit.activation.next = bits(next_activation % 256);
-            unit.more_tiles.next = tiles_left > 0;
+            // Operands stand only while it starts.
+            unit.accumulate.next = accumulate == (cycle == 0);
+            unit.accumulator.next = bits(if cycle == 0 { accumulator } else { 17 });
+            unit.weight.next = bits(if cycle == 0 { weight } else { 17 });
+            unit.last_position.next = step.is_some_and(|step| step.2 + 1 == positions);
+            unit.last_tap.next = step.is_some_and(|step| step.1 + 1 == tiles);
+            unit.request.next = request(cycle);
             unit.settle();
 
-            // (tile, slot) of an event that is `delay` cycles behind slot 0.
-            let slot = |delay: u64, slots: u64| {
-                let since = cycle.checked_sub(1 + delay)?;
-                let slot = (since / pass, since % pass);
-                (slot.0 < tiles && slot.1 < slots).then_some(slot)
-            };
             let what = format!("cycle {cycle} of {instructions:?}");
             assert_eq!(unit.busy.val(), (1..=end).contains(&cycle), "{what}");
-            assert_eq!(unit.position.val(), slot(0, positions).is_some(), "{what}");
-            if let Some((k, n)) = slot(0, positions) {
-                let address = activation + k * tile_stride + n * stride;
-                assert_eq!(
-                    unit.activation_address.val(),
-                    bits::<8>(address % 256),
-                    "{what}"
-                );
+            assert_eq!(unit.advance.val(), at(0).is_some(), "{what}");
+            // Weights keep their pace.
+            let row = passes.iter().zip(0..).find_map(|(&first, tile)| {
+                let row = cycle.checked_sub(first + 1)?;
+                (row < R as u64).then_some(weight + tile * R as u64 + row)
+            });
+            if let Some(row) = row {
+                assert_eq!(unit.weight_address.val(), bits::<7>(row % 128), "{what}");
             }
-            assert_eq!(unit.step_row.val(), slot(1, R as u64).is_some(), "{what}");
-            assert_eq!(unit.load.val(), slot(2, 1).is_some(), "{what}");
-            let arrived = slot(latency + 1, positions);
+            let loads = passes.iter().any(|first| first + 2 == cycle);
+            assert_eq!(unit.load.val(), loads, "{what}");
+            let arrived = at(latency + 1);
             assert_eq!(unit.accumulator_valid.val(), arrived.is_some(), "{what}");
-            if let Some((k, n)) = arrived {
-                let address = (accumulator + n) % 64;
+            if let Some((_, tile, position)) = arrived {
+                let address = (accumulator + position) % 64;
                 assert_eq!(unit.accumulator_address.val(), bits::<6>(address), "{what}");
                 assert_eq!(
                     unit.accumulator_first.val(),
-                    k == 0 && !accumulate,
+                    *tile == 0 && !accumulate,
                     "{what}"
                 );
             }
-            if unit.step_tile.val() {
-                next_activation += tile_stride;
-                tiles_left -= 1;
+            if let Some(asked) = cycle.checked_sub(latency + 1) {
+                assert_eq!(unit.read.val(), request(asked), "{what}");
             }
             unit.cycle();
         }
-        assert_eq!(tiles_left, 0);
+        // Nothing is left under way.
+        unit.request.next = false;
+        for _ in 0..latency + 1 {
+            unit.cycle();
+        }
     }
     unit.replay().unwrap();
 }
@@ -619,7 +737,7 @@ fn run_store<const R: usize, const C: usize, const W: usize, const S: usize>(
     stores: &[(u64, usize, u8)],
     seed: u64,
 ) {
-    let mut unit = Recorder::clocked(Store::<R, C, W, S>::default(), |unit| &mut unit.clock);
+    let mut unit = Recorder::clocked(Store::<R, C, W, S, 9>::default(), |unit| &mut unit.clock);
     unit.reset.next = true;
     unit.cycle();
     unit.reset.next = false;
@@ -649,23 +767,21 @@ fn run_store<const R: usize, const C: usize, const W: usize, const S: usize>(
                 .collect(),
         };
 
-        // The word's index, as the instruction register has it, and a and two cycles ago.
-        let mut word = [0usize; 3];
-        let mut place = 0;
+        let first = draw() % 512;
+        let mut memory = Memory::default();
         let mut ring: Vec<u8> = Vec::new();
         let mut output = Vec::new();
         let mut cycles = 0;
         unit.source.next = bits(source);
+        unit.first_word.next = bits(first);
+        unit.words.next = bits(words as u64);
         unit.start.next = true;
         loop {
-            let (new, old) = (word[0].min(words - 1), word[2].min(words - 1));
-            unit.last_word.next = new + 1 == words;
-            unit.place.next = bits(1 << place);
-            for (port, &lane) in unit.lane.iter_mut().zip(&lanes[old]) {
+            for (port, lane) in unit.lane.iter_mut().zip(lanes[memory.lanes]) {
                 port.next = lane.to_bits();
             }
-            let column = unit.column.val().index().min(C - 1);
-            unit.sum.next = bits(sums[old][column] as u32 as u64 & ((1u64 << W) - 1));
+            let sum = memory.columns.first().copied().unwrap_or(0);
+            unit.sum.next = bits(sum as u32 as u64 & ((1u64 << W) - 1));
             let head = ring
                 .iter()
                 .rev()
@@ -681,6 +797,12 @@ fn run_store<const R: usize, const C: usize, const W: usize, const S: usize>(
                 unit.stalled.val(),
                 unit.output_valid.val() && !unit.output_ready.val() && source != 2
             );
+            let reads = (unit.reads_activations.val(), unit.reads_accumulators.val());
+            assert!(match source {
+                0 => !reads.1,
+                1 => !reads.0,
+                _ => reads == (false, false),
+            });
             if unit.capture.val() {
                 ring = counters
                     .iter()
@@ -690,15 +812,20 @@ fn run_store<const R: usize, const C: usize, const W: usize, const S: usize>(
             if unit.rotate.val() {
                 ring.rotate_left(if S == 1 { 1 } else { 4 });
             }
-            if unit.advance.val() {
-                place = if unit.last.val() { 0 } else { place + 1 };
-            }
-            word = [word[0] + unit.step_word.val() as usize, word[0], word[1]];
+            let word = (unit.address.val().to_u64() + 512 - first) as usize % 512;
+            memory.clock(
+                word.min(words - 1),
+                unit.next_sum.val(),
+                unit.capture_sums.val(),
+                |word| sums[word].to_vec(),
+            );
             unit.cycle();
             unit.start.next = false;
+            unit.source.next = bits(3);
             if !unit.busy.val() {
                 break;
             }
+            assert_eq!(unit.storing_counters.val(), source == 2);
             cycles += 1;
             assert!(cycles < 100_000, "the store does not end");
         }
@@ -716,6 +843,34 @@ fn run_store<const R: usize, const C: usize, const W: usize, const S: usize>(
         }
     }
     unit.replay().unwrap();
+}
+
+/// What a store reads: the words of activations two cycles after their address, those of
+/// accumulators one cycle after, held and shifted by [`AccumulatorWord`].
+#[derive(Default)]
+struct Memory {
+    addressed: usize,
+    lanes: usize,
+    columns: Vec<i32>,
+}
+
+impl Memory {
+    fn clock(
+        &mut self,
+        address: usize,
+        shift: bool,
+        capture: bool,
+        sums: impl Fn(usize) -> Vec<i32>,
+    ) {
+        if shift {
+            self.columns.remove(0);
+        }
+        if capture {
+            self.columns = sums(self.addressed);
+        }
+        self.lanes = self.addressed;
+        self.addressed = address;
+    }
 }
 
 fn padded<const S: usize>(bytes: &[u8]) -> Vec<u8> {
