@@ -1,10 +1,14 @@
 //! Quern's compiler: a quantised ONNX model in, a program for the accelerator out.
 //!
 //! ```text
-//!  model.onnx ─import─► Graph ─fold─► Graph ─fuse─► Network ─tile─► Plan ─emit─► Program
-//!                                                      └─prove─► biases, scales ──┘
+//!  model.onnx ─import─► Graph ─fold, merge─► Graph ─lower─► Network ─join, place, prune─┐
+//!  ┌────────────────────────────────────────────────────────────────────────────────────┘
+//!  └► Network ─legalise, stack─► Network ─place─► Plan ─lower, schedule, emit─► Program
+//!                                   └─prove─► parameters ──────┘
 //!  host:  input ─quantise─► host memory ─► machine ─► host memory ─dequantise─► output
 //! ```
+//! The front end ([`network_of`]) turns a model into operations on feature maps, the back
+//! end ([`compile_network`]) those into a program for one configuration.
 //!
 //! # What it compiles
 //! Networks of int8 and uint8 tensors in QDQ form (QuantizeLinear and DequantizeLinear
@@ -117,7 +121,8 @@ fn import(model: &[u8]) -> Result<(String, Network), CompileError> {
     passes::merge::merge(&mut graph);
     let mut network = passes::lower::lower(&graph).map_err(CompileError::Model)?;
     passes::join::join(&mut network);
-    pub use operators::supported::{Operator, SUPPORTED as OPERATORS};
+    passes::place::place(&mut network);
+    passes::prune::prune(&mut network);
     Ok((graph.name, network))
 }
 

@@ -520,7 +520,10 @@ fn run_sequencer(instructions: &[[u8; 16]], seed: u64) {
             }
         }
         let busy = draw(8) & !waits;
-        set_busy(&mut sequencer, if outcome == Outcome::Nothing { 0 } else { busy });
+        set_busy(
+            &mut sequencer,
+            if outcome == Outcome::Nothing { 0 } else { busy },
+        );
         let expected: Vec<u8> = match outcome {
             Outcome::Start(code) => vec![code],
             _ => vec![],

@@ -12,14 +12,20 @@ fn dbg() {
         let mut reference = Reference::new(config);
         let mut random = Random(seed);
         let mut writer = Writer::new(&config);
-        for _ in 0..n { random_step(&mut writer, &mut random, true); }
+        for _ in 0..n {
+            random_step(&mut writer, &mut random, true);
+        }
         writer.store(Source::Counters, 0, 1);
         let program = writer.halt();
         let mut a = vec![0; program.host_bytes as usize];
         let mut b = a.clone();
         let ra = rtl.run(&program, &mut a);
         let mut lines = vec![];
-        let rb = reference.run_traced(&program, &mut b, &mut |e: trace::Event| if let trace::Event::Instruction{..} = e { lines.push(e.to_string()) });
+        let rb = reference.run_traced(&program, &mut b, &mut |e: trace::Event| {
+            if let trace::Event::Instruction { .. } = e {
+                lines.push(e.to_string())
+            }
+        });
         let d = rtl.memories().difference(&reference.memories());
         if a != b || format!("{ra:?}") != format!("{rb:?}") || d.is_some() {
             println!("{}", lines.join("\n"));
@@ -35,7 +41,7 @@ fn dbg_reset() {
     for i in 0..40 {
         let mut rtl = Rtl::new(&config).unwrap();
         let mut reference = Reference::new(*config);
-        for _ in 0..random.within(1, 1500) { }
+        for _ in 0..random.within(1, 1500) {}
         let mut writer = Writer::new(config);
         load_everything(&mut writer, &mut random);
         fill_accumulators(&mut writer);
@@ -47,7 +53,11 @@ fn dbg_reset() {
         let mut b = a.clone();
         let ra = rtl.run(&program, &mut a);
         let mut lines = vec![];
-        let rb = reference.run_traced(&program, &mut b, &mut |e: trace::Event| if let trace::Event::Instruction{..} = e { lines.push(e.to_string()) });
+        let rb = reference.run_traced(&program, &mut b, &mut |e: trace::Event| {
+            if let trace::Event::Instruction { .. } = e {
+                lines.push(e.to_string())
+            }
+        });
         if a != b || format!("{ra:?}") != format!("{rb:?}") {
             println!("{}", lines.join("\n"));
             println!("i {i}\n rtl {ra:?}\n ref {rb:?}");

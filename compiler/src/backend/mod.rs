@@ -10,6 +10,7 @@ pub mod action;
 pub mod batch;
 pub mod cost;
 pub mod emit;
+pub mod large_bias;
 pub mod legalise;
 pub mod listing;
 pub mod lower;

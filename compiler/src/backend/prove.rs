@@ -5,7 +5,7 @@
 //! `bias' = bias - zero_point · Σ w`. Sums that the vector instruction makes of codes,
 //! products and table entries are bounded likewise.
 
-use crate::backend::windows;
+use crate::backend::{large_bias, windows};
 use crate::diagnostic::Problem;
 use crate::network::{AveragePool, Convolution, Finish, Kind, Network, Operation};
 use quern_isa::{numerics, ChannelParameters, Config, CONFIGS};
@@ -63,7 +63,7 @@ fn operation_sums(
     match &operation.kind {
         Kind::Convolution(convolution) => {
             let range = padded_range(network, operation, convolution, ranges);
-            convolution_sums(convolution, range, config)
+            convolution_sums(convolution, &operation.finish, range, config)
         }
         Kind::AveragePool(pool) => pool_sums(pool, ranges[pool.input.0], config),
         Kind::Add {
@@ -92,6 +92,7 @@ fn operation_sums(
 
 fn convolution_sums(
     convolution: &Convolution,
+    finish: &Finish,
     (lowest, highest): Range,
     config: &Config,
 ) -> (Parameters, Sums) {
@@ -108,13 +109,22 @@ fn convolution_sums(
                 negative += weight.min(0) as i64;
             }
             let zero_point = convolution.input_zero_point as i64;
-            let bias = convolution.bias[output] as i64 - zero_point * (positive + negative);
-            sums = sums.union(Sums {
-                low: bias + positive * lowest as i64 + negative * highest as i64,
-                high: bias + positive * highest as i64 + negative * lowest as i64,
-            });
+            let products = Sums {
+                low: positive * lowest as i64 + negative * highest as i64,
+                high: positive * highest as i64 + negative * lowest as i64,
+            };
             let scale = convolution.scales[output];
-            parameter(bias, scale, convolution.output_zero_point, config)
+            let bias = convolution.bias[output] as i64 - zero_point * (positive + negative);
+            let zero_point = convolution.output_zero_point;
+            let range = products.low..=products.high;
+            let (bias, scale, zero_point) =
+                large_bias::replace(bias, scale, zero_point, range, finish, config)
+                    .unwrap_or((bias, scale, zero_point));
+            sums = sums.union(Sums {
+                low: bias + products.low,
+                high: bias + products.high,
+            });
+            parameter(bias, scale, zero_point, config)
         })
         .collect();
     (parameters, sums)
