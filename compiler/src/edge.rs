@@ -133,7 +133,9 @@ pub(crate) fn write(
 ) {
     let elements = edge.sample.iter().product::<usize>();
     let stored = |index: usize| match (&input.values, edge.kind) {
-        (Values::F32(values), InputKind::Real(quantiser)) => quantiser.quantise(values[index]),
+        (Values::F32(values), InputKind::Real(quantiser)) => {
+            edge.code(&quantiser, index % elements, values[index])
+        }
         (Values::I8(values), _) => (values[index] as i32 + CodeType::I8.offset()) as u8,
         (Values::U8(values), _) => values[index],
         _ => unreachable!("checked before"),

@@ -53,6 +53,20 @@ impl Data {
     }
 }
 
+/// From the first to the last byte of host memory among data. Maps don't overlap there,
+/// so that this says as much as all pieces would.
+pub fn host_range(data: &[Data]) -> Range<u32> {
+    let pieces = || {
+        data.iter().filter_map(|data| match *data {
+            Data::Host { offset, bytes } => Some((offset, offset + bytes)),
+            Data::Literal(_) => None,
+        })
+    };
+    let first = pieces().map(|(first, _)| first).min();
+    let end = pieces().map(|(_, end)| end).max();
+    first.unwrap_or(0)..end.unwrap_or(0)
+}
+
 /// A memory that may keep an action from changing places with another. Accumulators are
 /// not among them: matrices and activates keep their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,13 +114,10 @@ impl Action {
                 let bytes: usize = data.iter().map(Data::bytes).sum();
                 let count = bytes / config.word_bytes(*space);
                 Footprint {
-                    reads: data
-                        .iter()
-                        .filter_map(|data| match *data {
-                            Data::Host { offset, bytes } => Some(host(offset, bytes)),
-                            Data::Literal(_) => None,
-                        })
-                        .collect(),
+                    reads: {
+                        let range = host_range(data);
+                        vec![(Memory::Host, range.start as i64..range.end as i64)]
+                    },
                     writes: vec![chip(*space, words(*address, count))],
                 }
             }
@@ -176,7 +187,12 @@ impl Action {
                         Space::Activations,
                         words(*address, bytes / config.lanes),
                     )],
-                    writes: pieces.iter().map(|&(offset, b)| host(offset, b)).collect(),
+                    writes: {
+                        let first = pieces.iter().map(|&(offset, _)| offset).min();
+                        let end = pieces.iter().map(|&(offset, bytes)| offset + bytes).max();
+                        let (first, end) = (first.unwrap_or(0), end.unwrap_or(0));
+                        vec![(Memory::Host, first as i64..end as i64)]
+                    },
                 }
             }
         }

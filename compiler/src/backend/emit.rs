@@ -1,8 +1,11 @@
 //! Writes actions as a program, and keeps account of them.
 
-use crate::backend::action::{Action, Data};
+use crate::backend::action::{self, Action, Data};
 use crate::backend::cost;
 use quern_isa::{Assembler, Config, Instruction, Pattern, Program, Region, Source, Space, Target};
+
+/// Pieces of stores that the input stream may run ahead of: older ones have ended anyway.
+const MOST_RECEIVES: usize = 64;
 
 /// What the instructions of one operation are and take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -121,19 +124,21 @@ impl Emitter {
                     },
                 );
                 self.receives.extend(pieces);
+                let old = self.receives.len().saturating_sub(MOST_RECEIVES);
+                self.receive(old);
                 let account = &mut self.accounts[account];
                 account.bytes_out += bytes as u64;
                 account.store_cycles += cost::store(&config, words);
             }
             Action::Softmax(softmax) => {
-                self.receive();
+                self.receive(self.receives.len());
                 self.assembler.host(softmax);
             }
         }
     }
 
     pub fn finish(mut self, host_bytes: u32, input: Region, output: Region) -> Emitted {
-        self.receive();
+        self.receive(self.receives.len());
         Emitted {
             program: self.assembler.finish(host_bytes, input, output),
             accounts: self.accounts,
@@ -153,14 +158,10 @@ impl Emitter {
         if let (1, Some(Data::Literal(bytes))) = (data.len(), data.first()) {
             return self.assembler.load(space, address, bytes);
         }
-        let stored = |&(first, length): &(u32, u32)| {
-            data.iter().any(|data| match *data {
-                Data::Host { offset, bytes } => offset < first + length && first < offset + bytes,
-                Data::Literal(_) => false,
-            })
-        };
+        let read = action::host_range(&data);
+        let stored = |&(first, bytes): &(u32, u32)| first < read.end && read.start < first + bytes;
         if self.receives.iter().any(stored) {
-            self.receive();
+            self.receive(self.receives.len());
         }
         // Activation words are whole beats.
         self.assembler.instruction(Instruction::Load {
@@ -179,9 +180,9 @@ impl Emitter {
         }
     }
 
-    /// From here on the stores so far have ended.
-    fn receive(&mut self) {
-        for (offset, bytes) in self.receives.drain(..) {
+    /// From here on the oldest stores have ended.
+    fn receive(&mut self, count: usize) {
+        for (offset, bytes) in self.receives.drain(..count) {
             self.assembler.receive(offset, bytes);
         }
     }
