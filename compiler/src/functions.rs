@@ -90,11 +90,8 @@ impl Function {
 /// MLAS `MlasComputeSoftmax` of one row, with the sum in the order of its AVX-512
 /// kernel: sixteen lanes, folded once, then neighbours added.
 pub fn softmax(row: &[f32]) -> Vec<f32> {
-    /// `LowerRangeSumExp`: the smallest argument of the sum.
-    const LOWEST: f32 = -88.376_26;
     let largest = row.iter().fold(f32::NEG_INFINITY, |max, &x| max.max(x));
-    let power = |&x: &f32| exp((x - largest).max(LOWEST));
-    let powers: Vec<f32> = row.iter().map(power).collect();
+    let powers: Vec<f32> = row.iter().map(|&x| exp(x - largest)).collect();
     let mut lanes = [0.0f32; 16];
     for block in powers.chunks(lanes.len()) {
         lanes.iter_mut().zip(block).for_each(|(sum, x)| *sum += x);

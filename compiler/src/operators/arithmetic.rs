@@ -430,7 +430,7 @@ fn of_one_tensor(
                         let both = |code: usize| operator.apply(x.values[code], y.values[code]);
                         RealPart::Map(RealMap {
                             values: Rc::new(std::array::from_fn(both)),
-                            fused: kernel.map(|kernel| kernel.of_itself(operator, x)),
+                            fused: kernel.map(|kernel| kernel.of_itself(operator, [x, y])),
                             ..x.clone()
                         })
                     }
@@ -565,8 +565,9 @@ struct Kernel {
 }
 
 impl Kernel {
-    fn of_itself(&self, operator: PairOperator, map: &RealMap) -> Fused {
-        self.fused(operator, [map, map], FusedWith::Itself)
+    /// Of the same codes, which may stand for different numbers.
+    fn of_itself(&self, operator: PairOperator, operands: [&RealMap; 2]) -> Fused {
+        self.fused(operator, operands, FusedWith::Itself)
     }
 
     fn with(&self, operator: PairOperator, map: &RealMap, constant: f32) -> Option<Fused> {

@@ -340,12 +340,20 @@ pub fn read_bias(value: &Value, scales: &[f32], outputs: usize) -> Result<Vec<i3
             }
             let codes = values.iter().zip(scales);
             Ok(codes
-                .map(|(value, scale)| (value / scale).round_ties_even() as i32)
+                .map(|(value, scale)| to_i32((value / scale).round_ties_even()))
                 .collect())
         }
         _ => Err("its bias must be a constant".to_string()),
     }
 }
+/// As x86 converts: what does not fit becomes the lowest integer.
+fn to_i32(x: f32) -> i32 {
+    match (i32::MIN as f32..-(i32::MIN as f32)).contains(&x) {
+        true => x as i32,
+        false => i32::MIN,
+    }
+}
+
 /// Weights less their zero points. Where that does not fit int8 it is a sum of several:
 /// as many copies of the input are read.
 pub fn signed_weights(

@@ -143,7 +143,7 @@ fn apart(
         return Ok(view);
     }
     // Laid out anew, so that what has one table is a channel.
-    let (first, rest) = view.dims.split_first().ok_or(PER_ELEMENT)?;
+    let (first, rest) = view.dims.split_first().unwrap_or((&1, &[]));
     let pixels = rest.iter().product();
     let last = view.dims.last().copied().unwrap_or(1);
     let orders = [
@@ -177,8 +177,34 @@ fn apart(
             return Ok(view);
         }
     }
-    Err(PER_ELEMENT.to_string())
+    // A map of its own for each table.
+    let mut classes: Vec<(MapId, &Table)> = Vec::new();
+    for class in view
+        .parts
+        .iter()
+        .filter_map(|part| part.map().zip(part.table()))
+    {
+        if classes.len() <= MAX_TABLES && !classes.contains(&class) {
+            classes.push(class);
+        }
+    }
+    if classes.len() > MAX_TABLES {
+        return Err(PER_ELEMENT.to_string());
+    }
+    let made: HashMap<(MapId, &Table), MapId> = classes
+        .into_iter()
+        .map(|(map, table)| ((map, table), builder.tabulated(name, map, table)))
+        .collect();
+    let part = |part: &Tabulated| match part {
+        Tabulated::Code(code) => CodePart::Code(*code),
+        Tabulated::Map(map, table) => CodePart::Map(made[&(*map, table)]),
+    };
+    let parts = view.parts.iter().map(part).collect();
+    Ok(view.with_parts(parts))
 }
+
+/// Tables of one map, each applied to all of it.
+const MAX_TABLES: usize = 16;
 
 const PER_ELEMENT: &str =
     "its input is computed with different constants for elements of one channel; quantise between the operators";

@@ -23,6 +23,9 @@ pub fn merge(graph: &mut Graph) {
         .push(usize::MAX);
     let mut removed = vec![false; graph.nodes.len()];
     for first in 0..graph.nodes.len() {
+        if removed[first] {
+            continue;
+        }
         while let Some((dequantise, quantise, ends)) = pairs(graph, &readers, first) {
             let of = |node: usize| parameters(graph, &graph.nodes[node]);
             let [Some(a), Some(after), Some(b)] = [first, dequantise, quantise].map(of) else {
