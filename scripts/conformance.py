@@ -59,6 +59,8 @@ class Verdict:
     seed: int
     failures: list[str] = field(default_factory=list)
     float_differences: list[str] = field(default_factory=list)
+    # Configurations whose accumulators are too narrow for a layer.
+    out_of_range: list[str] = field(default_factory=list)
     has_float_layers: bool = False
     operators: set[str] = field(default_factory=set)
 
@@ -107,6 +109,10 @@ def summarise(verdicts: list[Verdict]) -> Summary:
     for verdict in different:
         for difference in verdict.float_differences:
             print(f"  seed {verdict.seed}: {difference}")
+    narrow = [verdict for verdict in verdicts if verdict.out_of_range]
+    print(f"{len(narrow)} networks with a layer beyond the 24-bit accumulators of cu, refused there")
+    if narrow:
+        print(f"  seeds {' '.join(str(verdict.seed) for verdict in narrow)}")
     failed = sum(bool(verdict.failures) for verdict in verdicts)
     return Summary(len(verdicts) - failed - len(different), failed, len(different))
 
@@ -163,7 +169,9 @@ class Trial:
         outcomes: dict[str, Outcome] = {}
         for config in self.plan.configs:
             outcome, _ = self.compare(self.case, target, config)
-            if not outcome.equal:
+            if outcome.kind == "out of range":
+                verdict.out_of_range.append(config)
+            elif not outcome.equal:
                 failures.setdefault(outcome.message, []).append(config)
                 outcomes[outcome.message] = outcome
         for message, configs in failures.items():

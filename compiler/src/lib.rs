@@ -147,7 +147,7 @@ pub fn compile_network(
         let problem = Problem::tensor(&network.input.name, reason);
         return Err(CompileError::Model(vec![problem]));
     }
-    let network = backend::legalise::legalise(network);
+    let network = backend::legalise::legalise(network, config);
     let (network, plan) = plan(&network, config, options).map_err(CompileError::Model)?;
     let parameters = backend::prove::prove(&network, config).map_err(CompileError::Model)?;
     let mut emitter = Emitter::new(config, network.operations.len());

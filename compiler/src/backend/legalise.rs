@@ -1,17 +1,55 @@
 //! Rewrites operations that no instruction does as they are.
 
-use crate::network::{Finish, Kind, Map, MapId, Network, Operation};
+use crate::network::{
+    AveragePool, Convolution, Finish, Kind, Map, MapId, Network, Operation, Shape,
+};
+use quern_isa::Config;
 
-pub fn legalise(network: &Network) -> Network {
+pub fn legalise(network: &Network, config: &Config) -> Network {
     let mut legal = network.clone();
     legal.operations.clear();
     for operation in &network.operations {
         match &operation.kind {
             Kind::Softmax { .. } => softmax(operation.clone(), network, &mut legal),
+            Kind::AveragePool(pool) if is_large(pool, network, config) => {
+                let mut operation = operation.clone();
+                operation.kind = Kind::Convolution(sum_of_window(pool, network));
+                legal.operations.push(operation);
+            }
             _ => legal.operations.push(operation.clone()),
         }
     }
     legal
+}
+
+/// Whether its window, which has to be on chip at once for the vector instruction, takes
+/// much of the memory. A convolution can take it piece by piece, if it counts the same
+/// number of elements everywhere and rounds as convolutions do.
+fn is_large(pool: &AveragePool, network: &Network, config: &Config) -> bool {
+    let Shape {
+        height,
+        width,
+        channels,
+    } = network.maps[pool.input.0].shape;
+    let whole = pool.window.kernel == [height, width] && pool.window.padding == [0, 0];
+    let words = height * width * channels.div_ceil(config.lanes);
+    whole && !pool.even_code && 2 * words > config.activation_words
+}
+
+/// The window's sum as a convolution of ones, each channel by itself.
+fn sum_of_window(pool: &AveragePool, network: &Network) -> Convolution {
+    let channels = network.maps[pool.input.0].shape.channels;
+    let [height, width] = pool.window.kernel;
+    Convolution {
+        input: pool.input,
+        window: pool.window,
+        groups: channels,
+        weights: vec![1; channels * height * width].into(),
+        bias: vec![0; channels],
+        scales: vec![pool.scales[height * width]; channels],
+        input_zero_point: pool.input_zero_point,
+        output_zero_point: pool.output_zero_point,
+    }
 }
 
 /// The host computes it from a map in its memory, and does nothing more to it.
