@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use quern_compiler::network::{
     AveragePool, CodeType, Convolution, Finish, InputEdge, InputKind, Kind, Map, MapId, Network,
-    Operation, OutputEdge, OutputKind, Shape, Source, Window,
+    Operation, OutputEdge, OutputKind, Preparation, Shape, Source, Window,
 };
 use quern_compiler::{compile_network, Array, Batch, Compiled, Options, Table, Values};
 use quern_isa::{Config, Reference, CONFIGS};
@@ -409,6 +409,7 @@ fn network(shape: Shape, draws: &[Draw], limit: usize) -> Network {
             kind: InputKind::Codes(CodeType::U8),
             map: input,
             elements: elements(input),
+            preparation: Preparation::default(),
         },
         output: OutputEdge {
             sample: edge(output),
@@ -474,7 +475,7 @@ fn shapes() -> impl Strategy<Value = Shape> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn random_networks_compute_what_the_interpreter_computes(
