@@ -262,7 +262,7 @@ impl<'a> Places<'a> {
         let gaps = self.gaps(operations);
         let mut fits = gaps.into_iter().filter(|gap| gap.len() >= words);
         let lowest = fits.next();
-        let highest = fits.last().or(lowest.clone());
+        let highest = fits.next_back().or(lowest.clone());
         let addresses = lowest.into_iter().map(|gap| gap.start);
         let mut addresses: Vec<usize> = addresses.collect();
         addresses.extend(highest.map(|gap| gap.end - words));
