@@ -33,7 +33,7 @@ import onnx
 import oracle
 from machines import CONFIGS, Outcome, compare
 from networks.draw import Network, random_network
-from networks.minimise import Case, last_layer, minimise
+from networks.minimise import Case, minimise
 from networks.operators import FAMILIES
 
 FAILURES = Path("build/conformance")
@@ -59,6 +59,8 @@ class Verdict:
     seed: int
     failures: list[str] = field(default_factory=list)
     float_differences: list[str] = field(default_factory=list)
+    # Configurations whose accumulators are too narrow for a layer.
+    out_of_range: list[str] = field(default_factory=list)
     has_float_layers: bool = False
     operators: set[str] = field(default_factory=set)
 
@@ -107,6 +109,10 @@ def summarise(verdicts: list[Verdict]) -> Summary:
     for verdict in different:
         for difference in verdict.float_differences:
             print(f"  seed {verdict.seed}: {difference}")
+    narrow = [verdict for verdict in verdicts if verdict.out_of_range]
+    print(f"{len(narrow)} networks with a layer beyond the 24-bit accumulators of cu, refused there")
+    if narrow:
+        print(f"  seeds {' '.join(str(verdict.seed) for verdict in narrow)}")
     failed = sum(bool(verdict.failures) for verdict in verdicts)
     return Summary(len(verdicts) - failed - len(different), failed, len(different))
 
@@ -163,7 +169,9 @@ class Trial:
         outcomes: dict[str, Outcome] = {}
         for config in self.plan.configs:
             outcome, _ = self.compare(self.case, target, config)
-            if not outcome.equal:
+            if outcome.kind == "out of range":
+                verdict.out_of_range.append(config)
+            elif not outcome.equal:
                 failures.setdefault(outcome.message, []).append(config)
                 outcomes[outcome.message] = outcome
         for message, configs in failures.items():
@@ -175,10 +183,12 @@ class Trial:
         cut, answer = self.compare(smallest, target, config)
         where = f"on {target}, {' '.join(configs)}"
         what = f"{self.network.description}; {where}: {outcome.message}"
-        sums = last_layer(smallest.model).intersection(answer.float_layers)
+        # What differs first can't be cut further; a sum of floats in it may be in front of
+        # the layer that shows it, where cutting between them makes the sum an integer one.
+        sums = answer.float_layers
         if sums and is_last_bit(cut, smallest):
-            first = " ".join(f"'{name}' ({answer.float_layers[name]})" for name in sorted(sums))
-            verdict.float_differences.append(f"{what}\n    first in {first}")
+            among = " ".join(f"'{name}' ({sums[name]})" for name in sorted(sums))
+            verdict.float_differences.append(f"{what}\n    sums of floats: {among}")
             return
         folder = FAILURES / f"seed-{verdict.seed}"
         write(folder, self.case, smallest, answer, rerun(self.plan, verdict.seed, target, config))

@@ -26,7 +26,7 @@ from onnx import helper, numpy_helper
 FLOAT_SUMS = {
     *("Conv", "Gemm", "MatMul", "FusedConv", "FusedGemm", "FusedMatMul"),
     *("MatMulIntegerToFloat", "DynamicQuantizeMatMul", "ReduceMean"),
-    *("AveragePool", "GlobalAveragePool", "Softmax"),
+    *("AveragePool", "QLinearAveragePool", "GlobalAveragePool", "Softmax"),
 }
 
 

@@ -149,7 +149,7 @@ pub fn compile_network(
         let problem = Problem::tensor(&network.input.name, reason);
         return Err(CompileError::Model(vec![problem]));
     }
-    let network = backend::legalise::legalise(network);
+    let network = backend::legalise::legalise(network, config);
     let model_input = network.maps[network.input.map.0].shape.elements();
     let (packed, plan) = cheapest(&network, config, options).map_err(CompileError::Model)?;
     let network = packed.network;

@@ -62,24 +62,6 @@ def cut_in_front(case: Case) -> Iterator[Case]:
             yield Case(model, values[name], case.batch)
 
 
-def last_layer(model: onnx.ModelProto) -> set[str]:
-    """The tensors between the last quantised ones and the output: those of one layer."""
-    producers = {name: node for node in model.graph.node for name in node.output}
-    name = model.graph.output[0].name
-    for edge in ("DequantizeLinear", "QuantizeLinear"):
-        if name in producers and producers[name].op_type == edge:
-            name = producers[name].input[0]
-    tensors, waiting = set(), [name]
-    while waiting:
-        name = waiting.pop()
-        node = producers.get(name)
-        if node is None or node.op_type == "DequantizeLinear" or name in tensors:
-            continue
-        tensors.add(name)
-        waiting += node.input
-    return tensors
-
-
 def every_tensor(case: Case) -> dict[str, NDArray]:
     """The tensors that depend on the input, computed without optimisations."""
     graph = case.model.graph
