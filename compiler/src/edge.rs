@@ -2,10 +2,11 @@
 
 use crate::array::{Array, Values};
 use crate::graph::Batch;
-use crate::network::{CodeType, InputEdge, InputKind, OutputEdge, OutputKind};
+use crate::network::{CodeType, InputEdge, InputKind, OutputEdge, OutputKind, Source};
 use miette::Diagnostic;
 use quern_isa::{Config, Region};
 use std::ops::Range;
+use std::rc::Rc;
 use thiserror::Error;
 
 /// An array that is no input of the model.
@@ -122,10 +123,33 @@ fn shape_text(edge: &InputEdge) -> String {
     format!("[{}]", dims.join(", "))
 }
 
+/// How the host arranges the input map before it goes into host memory.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrangement {
+    /// Elements of the map as the model has it.
+    pub elements: usize,
+    /// What each element in host memory is of it. None if nothing is moved.
+    pub sources: Option<Rc<[Source]>>,
+}
+
+impl Arrangement {
+    fn apply(&self, codes: Vec<u8>) -> Vec<u8> {
+        let Some(sources) = &self.sources else {
+            return codes;
+        };
+        let code = |source: &Source| match *source {
+            Source::Element { element, .. } => codes[element as usize],
+            Source::Code(code) => code,
+        };
+        sources.iter().map(code).collect()
+    }
+}
+
 /// Writes samples into host memory.
 pub(crate) fn write(
     edge: &InputEdge,
     layout: &Layout,
+    arrangement: &Arrangement,
     config: &Config,
     input: &Array,
     samples: Range<usize>,
@@ -141,9 +165,14 @@ pub(crate) fn write(
         _ => unreachable!("checked before"),
     };
     for (place, sample) in samples.enumerate() {
-        let offsets = layout.offsets(config, place, &edge.elements);
-        for (i, offset) in offsets.enumerate() {
-            host[offset] = stored(sample * elements + i);
+        let mut codes = vec![0; arrangement.elements];
+        for (i, &element) in edge.elements.iter().enumerate() {
+            codes[element as usize] = stored(sample * elements + i);
+        }
+        let codes = arrangement.apply(codes);
+        let all: Vec<u32> = (0..codes.len() as u32).collect();
+        for (code, offset) in codes.iter().zip(layout.offsets(config, place, &all)) {
+            host[offset] = *code;
         }
     }
 }

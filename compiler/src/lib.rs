@@ -54,9 +54,10 @@ pub use operators::supported::{Operator, SUPPORTED as OPERATORS};
 pub use table::Table;
 
 use backend::emit::Emitter;
+use backend::pack::Packed;
 use backend::place::Plan;
 use backend::schedule::Scheduler;
-use edge::Layout;
+use edge::{Arrangement, Layout};
 use miette::Diagnostic;
 use network::{InputEdge, OutputEdge};
 use quern_isa::{Config, Machine, MachineError, Program, Run};
@@ -89,6 +90,7 @@ pub struct Compiled {
     input: InputEdge,
     output: OutputEdge,
     input_layout: Layout,
+    arrangement: Arrangement,
     output_layout: Layout,
 }
 
@@ -148,7 +150,9 @@ pub fn compile_network(
         return Err(CompileError::Model(vec![problem]));
     }
     let network = backend::legalise::legalise(network, config);
-    let (network, plan) = plan(&network, config, options).map_err(CompileError::Model)?;
+    let model_input = network.maps[network.input.map.0].shape.elements();
+    let (packed, plan) = cheapest(&network, config, options).map_err(CompileError::Model)?;
+    let network = packed.network;
     let parameters = backend::prove::prove(&network, config).map_err(CompileError::Model)?;
     let mut emitter = Emitter::new(config, network.operations.len());
     let mut scheduler = Scheduler::new(config, |operation, action| {
@@ -172,10 +176,34 @@ pub fn compile_network(
         report,
         stretches: emitted.stretches,
         input_layout: layout(plan.input, network.input.map),
+        arrangement: Arrangement {
+            elements: model_input,
+            sources: packed.arrangement,
+        },
         output_layout: layout(plan.output, network.output.map),
         program: emitted.program,
         input: network.input,
         output: network.output,
+    })
+}
+
+/// The cheapest plan for a sample among those for all arrangements of the input.
+fn cheapest(
+    network: &Network,
+    config: &Config,
+    options: &Options,
+) -> Result<(Packed, Plan), Vec<Problem>> {
+    let mut choices = backend::pack::pack(network, config.lanes)
+        .into_iter()
+        .map(|packed| {
+            let (network, plan) = plan(&packed.network, config, options)?;
+            Ok((Packed { network, ..packed }, plan))
+        });
+    let first = choices.next().unwrap_or(Err(vec![]));
+    choices.fold(first, |best, other| match (&best, &other) {
+        (Ok((_, a)), Ok((_, b))) if b.weight_per_sample() < a.weight_per_sample() => other,
+        (Err(_), Ok(_)) => other,
+        _ => best,
     })
 }
 
@@ -235,6 +263,7 @@ impl Compiled {
         edge::write(
             &self.input,
             &self.input_layout,
+            &self.arrangement,
             &self.program.config,
             input,
             samples,

@@ -1,7 +1,7 @@
 //! Rewrites operations that no instruction does as they are.
 
 use crate::network::{
-    AveragePool, Convolution, Finish, Kind, Map, MapId, Network, Operation, Shape,
+    AveragePool, Convolution, Finish, Kind, Map, MapId, Network, Operation, Shape, Window,
 };
 use quern_isa::Config;
 
@@ -11,10 +11,13 @@ pub fn legalise(network: &Network, config: &Config) -> Network {
     for operation in &network.operations {
         match &operation.kind {
             Kind::Softmax { .. } => softmax(operation.clone(), network, &mut legal),
-            Kind::AveragePool(pool) if is_large(pool, network, config) => {
+            Kind::AveragePool(pool) if is_large_average(pool, network, config) => {
                 let mut operation = operation.clone();
                 operation.kind = Kind::Convolution(sum_of_window(pool, network));
                 legal.operations.push(operation);
+            }
+            Kind::MaxPool { input, window } if is_large(window, config) => {
+                rows_first(operation, *input, *window, &mut legal)
             }
             _ => legal.operations.push(operation.clone()),
         }
@@ -22,18 +25,55 @@ pub fn legalise(network: &Network, config: &Config) -> Network {
     legal
 }
 
-/// Whether its window, which has to be on chip at once for the vector instruction, takes
-/// much of the memory. A convolution can take it piece by piece, if it counts the same
-/// number of elements everywhere and rounds as convolutions do.
-fn is_large(pool: &AveragePool, network: &Network, config: &Config) -> bool {
-    let Shape {
-        height,
-        width,
-        channels,
-    } = network.maps[pool.input.0].shape;
+/// Whether a convolution has to take its window piece by piece, and can: it counts the
+/// same number of elements everywhere, and rounds as convolutions do.
+fn is_large_average(pool: &AveragePool, network: &Network, config: &Config) -> bool {
+    let Shape { height, width, .. } = network.maps[pool.input.0].shape;
     let whole = pool.window.kernel == [height, width] && pool.window.padding == [0, 0];
-    let words = height * width * channels.div_ceil(config.lanes);
-    whole && !pool.even_code && 2 * words > config.activation_words
+    let rounds = !pool.even_code || pool.output_zero_point % 2 == 0;
+    whole && rounds && is_large(&pool.window, config)
+}
+
+/// Whether a window, one word of each pixel, takes much of the memory: for the vector
+/// instruction it has to be on chip at once.
+fn is_large(window: &Window, config: &Config) -> bool {
+    2 * window.kernel[0] * window.kernel[1] > config.activation_words
+}
+
+/// The largest of every row of a window, then the largest of those.
+fn rows_first(operation: &Operation, input: MapId, window: Window, legal: &mut Network) {
+    let along = |axis: usize| {
+        let keep = |of: [usize; 2], otherwise: usize| {
+            std::array::from_fn(|i| if i == axis { of[i] } else { otherwise })
+        };
+        Window {
+            kernel: keep(window.kernel, 1),
+            stride: keep(window.stride, 1),
+            dilation: keep(window.dilation, 1),
+            padding: keep(window.padding, 0),
+        }
+    };
+    let rows = add_map(legal, input);
+    legal.maps[rows.0].shape.width = legal.maps[operation.output.0].shape.width;
+    let kind = |input: MapId, axis: usize| Kind::MaxPool {
+        input,
+        window: along(axis),
+    };
+    push(
+        legal,
+        &operation.name,
+        kind(input, 1),
+        rows,
+        Finish::default(),
+    );
+    let finish = operation.finish.clone();
+    push(
+        legal,
+        &operation.name,
+        kind(rows, 0),
+        operation.output,
+        finish,
+    );
 }
 
 /// The window's sum as a convolution of ones, each channel by itself.

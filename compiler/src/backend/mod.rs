@@ -1,9 +1,11 @@
 //! The passes of the back end, in the order in which they run:
 //!
 //! ```text
-//!  Network ─stack─► Network ─prove─► parameters ─┐
-//!                      └───place─► Plan ─lower─► actions ─schedule─► actions ─emit─► Program
-//!                      tile, vector_tile ┘
+//!  Network ─legalise─► Network ─pack─► Networks ─stack, place─► the cheapest Plan
+//!                                                 (tile, vector_tile)   │
+//!          ─prove─► parameters ─────────────────────────────────────────┤
+//!                                                                     lower
+//!                               Program ◄─emit─ actions ◄─schedule─ actions
 //! ```
 
 pub mod action;
@@ -15,6 +17,7 @@ pub mod legalise;
 pub mod listing;
 pub mod lower;
 pub mod memory;
+pub mod pack;
 pub mod place;
 pub mod prove;
 pub mod report;

@@ -30,6 +30,14 @@ pub struct Plan {
     pub input: Region,
     pub output: Region,
     pub host_bytes: u32,
+    /// Of all samples, to be compared with that of other plans.
+    pub weight: u64,
+}
+
+impl Plan {
+    pub fn weight_per_sample(&self) -> u64 {
+        self.weight / self.input.samples as u64
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -61,6 +69,7 @@ pub fn place(
     let mut places = Places::new(network, config);
     places.choose();
     let operations = places.operations()?;
+    let weight = places.weight(&operations);
     let mut placements = places.placements;
     let (input, output) = (network.input.map, network.output.map);
     let mut host_bytes = 0u64;
@@ -100,6 +109,7 @@ pub fn place(
         input: input_region,
         output: output_region,
         host_bytes: host_bytes as u32,
+        weight: weight * samples as u64,
     })
 }
 
@@ -226,6 +236,14 @@ impl<'a> Places<'a> {
         };
     }
 
+    /// What a run costs.
+    fn weight(&self, operations: &[OperationPlan]) -> u64 {
+        let edges = [self.network.input.map, self.network.output.map];
+        let edges = edges.map(|map| self.edges(map.0, self.placements[map.0].on_chip()));
+        let operations = operations.iter().map(|operation| operation.cost.weight());
+        operations.sum::<u64>() + edges.iter().sum::<u64>()
+    }
+
     /// What input and output cost at the ends of a run when they are on chip.
     fn edges(&self, map: usize, on_chip: bool) -> u64 {
         let words = self.placements[map].size();
@@ -244,7 +262,7 @@ impl<'a> Places<'a> {
         let gaps = self.gaps(operations);
         let mut fits = gaps.into_iter().filter(|gap| gap.len() >= words);
         let lowest = fits.next();
-        let highest = fits.last().or(lowest.clone());
+        let highest = fits.next_back().or(lowest.clone());
         let addresses = lowest.into_iter().map(|gap| gap.start);
         let mut addresses: Vec<usize> = addresses.collect();
         addresses.extend(highest.map(|gap| gap.end - words));
