@@ -227,7 +227,7 @@ impl Execution<'_> {
         let memories = &mut self.memories;
         match columns {
             4 => matrix_columns::<4>(&self.config, memories, &pattern, matrix),
-            6 => matrix_columns::<6>(&self.config, memories, &pattern, matrix),
+            5 => matrix_columns::<5>(&self.config, memories, &pattern, matrix),
             16 => matrix_columns::<16>(&self.config, memories, &pattern, matrix),
             columns => unreachable!("no configuration has {columns} columns"),
         }
