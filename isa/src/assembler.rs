@@ -95,6 +95,9 @@ impl Assembler {
 
     /// Bytes of the output stream that go to host memory.
     pub fn receive(&mut self, offset: u32, bytes: u32) {
+        if bytes == 0 {
+            return;
+        }
         match self.segments.last_mut() {
             Some(Segment::Receive {
                 offset: o,

@@ -1,8 +1,8 @@
 //! What the host computes between two segments of a program: what the accelerator has
 //! no unit for.
 
-/// Softmax over the channels of rows of codes, as ONNX Runtime's QLinearSoftmax
-/// computes it (MLAS-free, `contrib_ops/cpu/quantization/qlinear_softmax.cc`):
+/// Softmax over the channels of rows of codes, as ONNX Runtime's kernel QLinearSoftmax
+/// computes it (measured, `docs/numerics.md`):
 /// for codes `u` of a row, `v = table[u + 255 - max(u)]`,
 /// `y = min(255, round_half_even(v * multiplier / sum of v) + zero_point)`, in f32, the
 /// sum in the order of the channels.

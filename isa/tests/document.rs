@@ -43,7 +43,7 @@ fn configurations() -> String {
     CONFIGS.iter().for_each(|_| table.push_str("---|"));
     table.push('\n');
     type Row = (&'static str, fn(&Config) -> String);
-    let rows: [Row; 11] = [
+    let rows: [Row; 12] = [
         ("lanes × columns", |c| {
             format!("{} × {}", c.lanes, c.columns)
         }),
@@ -56,6 +56,7 @@ fn configurations() -> String {
             ChannelParameters::bytes(c).to_string()
         }),
         ("requantiser rows Q", |c| c.requantise_rows.to_string()),
+        ("vector lanes V", |c| c.vector_lanes.to_string()),
         ("stream bytes S", |c| c.stream_bytes.to_string()),
         ("clock, MHz", |c| (c.clock_hz / 1_000_000).to_string()),
         ("fingerprint", |c| format!("{:#06x}", c.fingerprint())),
@@ -72,218 +73,94 @@ fn configurations() -> String {
 
 /// Finds each field's bytes by encoding the instruction with only it changed.
 fn instructions() -> String {
-    let mut table =
-        String::from("| instruction | byte 0 | byte 1 | bytes 2 to 15 |\n|---|---|---|---|\n");
+    let mut table = String::from(
+        "| instruction | byte 0 | byte 1, low half | bytes 2 to 15 |\n|---|---|---|---|\n",
+    );
+    for (name, zero, fields) in rows() {
+        let base = zero.encode(Waits::NONE);
+        let (mut modifier, mut rest) = (Vec::new(), Vec::new());
+        for (field, instruction) in fields {
+            let bytes = instruction.encode(Waits::NONE);
+            let changed: Vec<usize> = (0..16).filter(|&i| bytes[i] != base[i]).collect();
+            match changed[..] {
+                [1] => modifier.push(field.to_string()),
+                [first] => rest.push(format!("{first} {field}")),
+                [first, last] => rest.push(format!("{first}–{last} {field}")),
+                _ => panic!("{name}.{field} is in bytes {changed:?}"),
+            }
+        }
+        writeln!(
+            table,
+            "| {name} | {} | {} | {} |",
+            base[0],
+            modifier.join(", "),
+            rest.join(", ")
+        )
+        .unwrap();
+    }
+    table
+}
+
+type Row = (&'static str, Instruction, Vec<(&'static str, Instruction)>);
+
+/// Each instruction with all fields zero, and with each of them changed.
+fn rows() -> Vec<Row> {
+    /// Rows of one struct: the fields that differ from zero, one by one.
+    macro_rules! row {
+        ($name:literal, $kind:ident { $($zero:ident: $none:expr),* }, $($text:expr => $field:ident: $value:expr),*) => {{
+            let zero = $kind { $($zero: $none),* };
+            let fields = vec![$(($text, Instruction::$kind($kind { $field: $value, ..zero }))),*];
+            ($name, Instruction::$kind(zero), fields)
+        }};
+    }
+    const ONES: u16 = u16::MAX;
+    let begin = |version, fingerprint| Instruction::Begin {
+        version,
+        fingerprint,
+    };
     let load = |space, address, count| Instruction::Load {
         space,
         address,
         count,
-    };
-    let zero_load = load(Space::Activations, 0, 0);
-    let matrix = Matrix {
-        accumulate: false,
-        weight: 0,
-        activation: 0,
-        accumulator: 0,
-        positions: 0,
-        tiles: 0,
-        position_stride: 0,
-        tile_stride: 0,
-    };
-    let activate = Activate {
-        table: false,
-        accumulator: 0,
-        activation: 0,
-        positions: 0,
-        position_stride: 0,
-        parameter: 0,
-        columns: 0,
-        lane: 0,
-        low: 0,
-        high: 0,
     };
     let store = |source, address, count| Instruction::Store {
         source,
         address,
         count,
     };
-    let ones = u16::MAX;
-    let m = Instruction::Matrix;
-    let a = Instruction::Activate;
-    let rows = [
+    vec![
         (
             "begin",
-            Instruction::Begin {
-                version: 0,
-                fingerprint: 0,
-            },
+            begin(0, 0),
             vec![
-                (
-                    "version",
-                    Instruction::Begin {
-                        version: 255,
-                        fingerprint: 0,
-                    },
-                ),
-                (
-                    "fingerprint",
-                    Instruction::Begin {
-                        version: 0,
-                        fingerprint: ones,
-                    },
-                ),
+                ("version (the whole byte)", begin(255, 0)),
+                ("fingerprint", begin(0, ONES)),
             ],
         ),
         (
             "load",
-            zero_load,
+            load(Space::Activations, 0, 0),
             vec![
                 (
-                    "memory: 0 activations, 1 weights, 2 parameters, 3 table",
-                    load(Space::Table, 0, 0),
+                    "memory: 0 activations, 1 weights, 2 parameters, 3 table, 4 lookup",
+                    load(Space::Lookup, 0, 0),
                 ),
-                ("address", load(Space::Activations, ones, 0)),
-                ("count", load(Space::Activations, 0, ones)),
+                ("address", load(Space::Activations, ONES, 0)),
+                ("count", load(Space::Activations, 0, ONES)),
             ],
         ),
-        (
-            "matrix",
-            m(matrix),
-            vec![
-                (
-                    "accumulate",
-                    m(Matrix {
-                        accumulate: true,
-                        ..matrix
-                    }),
-                ),
-                (
-                    "accumulator",
-                    m(Matrix {
-                        accumulator: ones,
-                        ..matrix
-                    }),
-                ),
-                (
-                    "positions",
-                    m(Matrix {
-                        positions: ones,
-                        ..matrix
-                    }),
-                ),
-                (
-                    "position_stride",
-                    m(Matrix {
-                        position_stride: ones,
-                        ..matrix
-                    }),
-                ),
-                (
-                    "activation",
-                    m(Matrix {
-                        activation: ones,
-                        ..matrix
-                    }),
-                ),
-                (
-                    "weight",
-                    m(Matrix {
-                        weight: ones,
-                        ..matrix
-                    }),
-                ),
-                (
-                    "tiles",
-                    m(Matrix {
-                        tiles: ones,
-                        ..matrix
-                    }),
-                ),
-                (
-                    "tile_stride",
-                    m(Matrix {
-                        tile_stride: ones,
-                        ..matrix
-                    }),
-                ),
-            ],
-        ),
-        (
-            "activate",
-            a(activate),
-            vec![
-                (
-                    "table",
-                    a(Activate {
-                        table: true,
-                        ..activate
-                    }),
-                ),
-                (
-                    "accumulator",
-                    a(Activate {
-                        accumulator: ones,
-                        ..activate
-                    }),
-                ),
-                (
-                    "positions",
-                    a(Activate {
-                        positions: ones,
-                        ..activate
-                    }),
-                ),
-                (
-                    "position_stride",
-                    a(Activate {
-                        position_stride: ones,
-                        ..activate
-                    }),
-                ),
-                (
-                    "activation",
-                    a(Activate {
-                        activation: ones,
-                        ..activate
-                    }),
-                ),
-                (
-                    "parameter",
-                    a(Activate {
-                        parameter: ones,
-                        ..activate
-                    }),
-                ),
-                (
-                    "columns",
-                    a(Activate {
-                        columns: 255,
-                        ..activate
-                    }),
-                ),
-                (
-                    "lane",
-                    a(Activate {
-                        lane: 255,
-                        ..activate
-                    }),
-                ),
-                (
-                    "low",
-                    a(Activate {
-                        low: 255,
-                        ..activate
-                    }),
-                ),
-                (
-                    "high",
-                    a(Activate {
-                        high: 255,
-                        ..activate
-                    }),
-                ),
-            ],
-        ),
+        row!("matrix", Matrix {
+                accumulate: false, accumulator: 0, activation: 0, weight: 0, inner: 0, outer: 0
+            },
+            "accumulate" => accumulate: true, "accumulator" => accumulator: ONES,
+            "activation" => activation: ONES, "weight" => weight: ONES,
+            "inner" => inner: ONES, "outer" => outer: ONES),
+        row!("activate", Activate {
+                table: false, accumulator: 0, activation: 0, parameter: 0, columns: 0, lane: 0
+            },
+            "table" => table: true, "accumulator" => accumulator: ONES,
+            "activation" => activation: ONES, "parameter" => parameter: ONES,
+            "columns" => columns: 255, "lane" => lane: 255),
         (
             "store",
             store(Source::Activations, 0, 0),
@@ -292,35 +169,33 @@ fn instructions() -> String {
                     "source: 0 activations, 1 accumulators, 2 counters",
                     store(Source::Counters, 0, 0),
                 ),
-                ("address", store(Source::Activations, ones, 0)),
-                ("count", store(Source::Activations, 0, ones)),
+                ("address", store(Source::Activations, ONES, 0)),
+                ("count", store(Source::Activations, 0, ONES)),
             ],
         ),
         ("halt", Instruction::Halt, vec![]),
-    ];
-    for (name, zero, fields) in rows {
-        let base = zero.encode();
-        let mut modifier = String::new();
-        let mut rest = Vec::new();
-        for (field, instruction) in fields {
-            let bytes = instruction.encode();
-            let changed: Vec<usize> = (0..16).filter(|&i| bytes[i] != base[i]).collect();
-            match changed[..] {
-                [1] => modifier = field.to_string(),
-                [first] => rest.push(format!("{first} {field}")),
-                [first, last] => rest.push(format!("{first}–{last} {field}")),
-                _ => panic!("{name}.{field} is in bytes {changed:?}"),
-            }
-        }
-        writeln!(
-            table,
-            "| {name} | {} | {modifier} | {} |",
-            base[0],
-            rest.join(", ")
-        )
-        .unwrap();
-    }
-    table
+        row!("pattern", Pattern {
+                x_count: 0, x_stride: 0, y_count: 0, y_stride: 0, inner_stride: 0, outer_stride: 0
+            },
+            "x_count" => x_count: ONES, "x_stride" => x_stride: ONES,
+            "y_count" => y_count: ONES, "y_stride" => y_stride: ONES,
+            "inner_stride" => inner_stride: ONES, "outer_stride" => outer_stride: ONES),
+        row!("target", Target { x_count: 0, x_stride: 0, y_count: 0, y_stride: 0, low: 0, high: 0 },
+            "x_count" => x_count: ONES, "x_stride" => x_stride: ONES,
+            "y_count" => y_count: ONES, "y_stride" => y_stride: ONES,
+            "low" => low: 255, "high" => high: 255),
+        row!("vector", Vector {
+                combine: Combine::Sum, table: false, even_code: false, activation: 0, source: 0,
+                parameter: 0, inner: 0, outer: 0, columns: 0, source_lane: 0, lane: 0,
+                zero_points: [0, 0]
+            },
+            "combine: 0 sum, 1 maximum, 2 lookup, 3 product" => combine: Combine::Product,
+            "4 for table" => table: true, "8 for even_code" => even_code: true,
+            "source" => source: ONES, "activation" => activation: ONES,
+            "parameter" => parameter: ONES, "inner" => inner: ONES, "outer" => outer: 255,
+            "source_lane" => source_lane: 255, "columns" => columns: 255, "lane" => lane: 255,
+            "zero_points" => zero_points: [255, 255]),
+    ]
 }
 
 fn errors() -> String {

@@ -3,7 +3,7 @@
 
 use num_bigint::BigUint;
 use proptest::prelude::*;
-use quern_isa::numerics::{encode_scale, requantise, step_count, wrap, MAX_SHIFT};
+use quern_isa::numerics::{encode_scale, requantise, requantise_with, step_count, wrap, MAX_SHIFT};
 use quern_isa::{ChannelParameters, MANTISSA_BITS};
 
 /// Bits per step of every configuration that exists.
@@ -235,5 +235,30 @@ proptest! {
         let wrapped = wrap(sum, bits) as i64;
         prop_assert_eq!((wrapped - sum) % (1 << bits), 0);
         prop_assert!(wrapped >= -(1 << (bits - 1)) && wrapped < 1 << (bits - 1));
+    }
+}
+
+/// With the zero point added before rounding, as ONNX Runtime's products have it: where
+/// the product is exact, ties are those of the sum.
+#[test]
+fn with_even_code_ties_are_decided_by_the_code() {
+    let rows = 4;
+    for (shift, zero_point) in [(1, 0u8), (1, 101), (2, 128), (3, 7), (4, 255)] {
+        let scale = (-(shift as f32)).exp2();
+        let (multiplier, steps) = encode_scale(scale, rows);
+        let parameters = ChannelParameters {
+            bias: 0,
+            multiplier,
+            steps,
+            zero_point,
+        };
+        for sum in -3000..3000 {
+            let expected = (sum as f32 * scale + zero_point as f32).round_ties_even();
+            assert_eq!(
+                requantise_with(sum, &parameters, rows, 0, 255, true),
+                expected.clamp(0.0, 255.0) as u8,
+                "{sum} * {scale} + {zero_point}"
+            );
+        }
     }
 }

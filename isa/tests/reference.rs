@@ -4,233 +4,489 @@
 use proptest::prelude::*;
 use quern_isa::*;
 
-/// A program of instructions with the data of their loads.
-fn program(config: Config, body: Vec<(Instruction, Vec<u8>)>, received: u32) -> Program {
-    let mut bytes = Vec::new();
-    let begin = Instruction::Begin {
-        version: ISA_VERSION,
-        fingerprint: config.fingerprint(),
-    };
-    for (instruction, data) in [(begin, vec![])]
-        .into_iter()
-        .chain(body)
-        .chain([(Instruction::Halt, vec![])])
-    {
-        bytes.extend(instruction.encode());
-        bytes.extend(data);
-    }
-    Program {
-        config,
-        host_bytes: received,
-        input: Region::default(),
-        output: Region::default(),
-        segments: vec![
-            Segment::Send(bytes),
-            Segment::Receive {
-                offset: 0,
-                bytes: received,
-            },
-        ],
-    }
-}
-
-/// A load whose data are padded to whole beats.
-fn load(config: &Config, space: Space, address: u16, words: &[Vec<u8>]) -> (Instruction, Vec<u8>) {
-    let padded = config.word_beats(space) * config.stream_bytes;
-    let data = words
-        .iter()
-        .flat_map(|word| {
-            let mut word = word.clone();
-            word.resize(padded, 0xaa);
-            word
-        })
-        .collect();
-    let count = words.len() as u16;
-    (
-        Instruction::Load {
-            space,
-            address,
-            count,
-        },
-        data,
-    )
-}
-
-#[derive(Debug, Clone)]
-struct Case {
-    config: Config,
-    seed: u64,
-    positions: u16,
-    tiles: u16,
-    columns: u8,
-    lane: u8,
-    accumulate: bool,
-    table: bool,
-}
-
-fn case() -> impl Strategy<Value = Case> {
-    (
-        0usize..3,
-        any::<u64>(),
-        1u16..6,
-        1u16..4,
-        any::<[u8; 2]>(),
-        any::<bool>(),
-        any::<bool>(),
-    )
-        .prop_map(
-            |(config, seed, positions, tiles, [columns, lane], accumulate, table)| {
-                let config = CONFIGS[config];
-                Case {
-                    config,
-                    seed,
-                    positions,
-                    tiles,
-                    columns: 1 + columns % config.columns as u8,
-                    lane: lane % config.lanes as u8,
-                    accumulate,
-                    table,
-                }
-            },
-        )
-}
-
 /// A small deterministic generator (splitmix64), so that a case prints as a seed.
 struct Random(u64);
 
 impl Random {
     fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count)
-            .map(|_| {
-                self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-                let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                (z >> 40) as u8
-            })
-            .collect()
+        (0..count).map(|_| self.next() as u8).collect()
     }
 
-    fn words(&mut self, count: usize, bytes: usize) -> Vec<Vec<u8>> {
-        (0..count).map(|_| self.bytes(bytes)).collect()
+    fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (z >> 32) as u32
+    }
+
+    fn within(&mut self, low: usize, high: usize) -> usize {
+        low + self.next() as usize % (high - low + 1)
+    }
+}
+
+/// A walk over words 64 to 127 or so: two levels of positions, two of taps.
+#[derive(Debug, Clone, Copy)]
+struct Walk {
+    x: [u16; 2],
+    y: [u16; 2],
+    inner: [u16; 2],
+    outer: [u16; 2],
+}
+
+impl Walk {
+    fn random(random: &mut Random) -> Walk {
+        let mut level = |most, stride| {
+            [
+                random.within(1, most) as u16,
+                random.within(0, stride) as u16,
+            ]
+        };
+        Walk {
+            x: level(4, 3),
+            y: level(3, 7),
+            inner: level(3, 2),
+            outer: level(2, 9),
+        }
+    }
+
+    fn pattern(&self) -> Instruction {
+        Instruction::Pattern(Pattern {
+            x_count: self.x[0],
+            x_stride: self.x[1],
+            y_count: self.y[0],
+            y_stride: self.y[1],
+            inner_stride: self.inner[1],
+            outer_stride: self.outer[1],
+        })
+    }
+
+    fn positions(&self) -> usize {
+        (self.x[0] * self.y[0]) as usize
+    }
+
+    /// The word of each tap of each position, relative to the first.
+    fn words(&self) -> Vec<Vec<usize>> {
+        let mut words = Vec::new();
+        for y in 0..self.y[0] {
+            for x in 0..self.x[0] {
+                let mut taps = Vec::new();
+                for j in 0..self.outer[0] {
+                    for i in 0..self.inner[0] {
+                        let word =
+                            y * self.y[1] + x * self.x[1] + j * self.outer[1] + i * self.inner[1];
+                        taps.push(word as usize);
+                    }
+                }
+                words.push(taps);
+            }
+        }
+        words
+    }
+}
+
+/// Every position to words of its own: two words, as columns may spill over.
+fn target(walk: &Walk, low: u8, high: u8) -> Instruction {
+    Instruction::Target(Target {
+        x_count: walk.x[0],
+        x_stride: 2,
+        y_count: walk.y[0],
+        y_stride: 2 * walk.x[0],
+        low,
+        high,
+    })
+}
+
+const SOURCE: usize = 64;
+const OUTPUT: usize = 192;
+
+/// A core filled with random words, and what was put there.
+struct Bench {
+    config: Config,
+    assembler: Assembler,
+    activations: Vec<u8>,
+    weights: Vec<u8>,
+    table: Vec<u8>,
+    lookup: Vec<i32>,
+    parameters: Vec<ChannelParameters>,
+    scales: Vec<f32>,
+}
+
+impl Bench {
+    fn new(config: Config, random: &mut Random) -> Bench {
+        let activations = random.bytes(64 * config.lanes);
+        let weights = random.bytes(8 * config.lanes * config.columns);
+        let table = random.bytes(256);
+        let lookup: Vec<i32> = (0..512)
+            .map(|_| (random.next() % 60_000) as i32 - 30_000)
+            .collect();
+        let scales: Vec<f32> = (0..config.lanes).map(|i| 0.0003 * (i + 1) as f32).collect();
+        let parameters: Vec<ChannelParameters> = scales
+            .iter()
+            .enumerate()
+            .map(|(i, &scale)| {
+                let (multiplier, steps) = numerics::encode_scale(scale, config.requantise_rows);
+                ChannelParameters {
+                    bias: i as i32 * 1000 - 3000,
+                    multiplier,
+                    steps,
+                    zero_point: 101,
+                }
+            })
+            .collect();
+        let mut assembler = Assembler::new(&config);
+        assembler.load(Space::Activations, SOURCE, &activations);
+        assembler.load(Space::Weights, 0, &weights);
+        assembler.load(Space::Table, 0, &table);
+        let entries = lookup
+            .iter()
+            .flat_map(|entry| entry.to_le_bytes()[..config.accumulator_bytes()].to_vec());
+        assembler.load(Space::Lookup, 0, &entries.collect::<Vec<u8>>());
+        let words: Vec<u8> = parameters.iter().flat_map(|p| p.encode(&config)).collect();
+        assembler.load(Space::Parameters, 0, &words);
+        Bench {
+            config,
+            assembler,
+            activations,
+            weights,
+            table,
+            lookup,
+            parameters,
+            scales,
+        }
+    }
+
+    fn byte(&self, word: usize, lane: usize) -> u8 {
+        self.activations[word * self.config.lanes + lane]
+    }
+
+    /// The code of a sum in floating point, before the table.
+    fn code(&self, sum: i64, channel: usize, low: u8, high: u8) -> u8 {
+        let value = (sum + self.parameters[channel].bias as i64) as f32 * self.scales[channel];
+        (value.round_ties_even() + 101.0).clamp(low as f32, high as f32) as u8
+    }
+
+    /// The words that the instructions wrote at `OUTPUT`, two for each position.
+    fn run(mut self, positions: usize) -> (Vec<u8>, Run) {
+        let bytes = (2 * positions * self.config.lanes) as u32;
+        self.assembler.store_to_host(OUTPUT, &[(0, bytes)]);
+        let program = self
+            .assembler
+            .finish(bytes, Region::default(), Region::default());
+        let mut host = vec![0; bytes as usize];
+        let run = Reference::new(self.config)
+            .run(&program, &mut host)
+            .unwrap();
+        (host, run)
     }
 }
 
 proptest! {
     #[test]
-    fn matrix_and_activate_do_what_their_docs_say(case in case()) {
-        let Case { config, positions, tiles, columns, lane, .. } = case;
-        let mut random = Random(case.seed);
-        let (r, c) = (config.lanes, config.columns);
-        let activations = random.words((positions * tiles) as usize, r);
-        let weights = random.words(tiles as usize * r, c);
-        let table = random.words(256, 1);
-        let parameters: Vec<ChannelParameters> = (0..columns)
-            .map(|i| {
-                let (multiplier, steps) = numerics::encode_scale(0.0003 * (i + 1) as f32, config.requantise_rows);
-                ChannelParameters { bias: i as i32 * 1000 - 3000, multiplier, steps, zero_point: 100 }
-            })
-            .collect();
-        let parameter_words: Vec<Vec<u8>> = parameters.iter().map(|p| p.encode(&config)).collect();
+    fn matrix_and_activate_do_what_their_docs_say(
+        config in prop::sample::select(CONFIGS.to_vec()), seed: u64, accumulate: bool, table: bool,
+    ) {
+        let mut random = Random(seed);
+        let walk = Walk::random(&mut random);
+        let mut bench = Bench::new(config, &mut random);
+        let columns = random.within(1, config.columns);
+        let lane = random.within(0, config.lanes - 1) / config.vector_lanes * config.vector_lanes;
         let matrix = Matrix {
-            accumulate: false, weight: 3, activation: 7, accumulator: 2, positions, tiles,
-            position_stride: tiles, tile_stride: 1,
+            accumulate: false,
+            accumulator: 2,
+            activation: SOURCE as u16,
+            weight: 0,
+            inner: walk.inner[0],
+            outer: walk.outer[0],
         };
-        let output = 64;
-        let activate = Activate {
-            table: case.table, accumulator: 2, activation: output, positions, position_stride: 5,
-            parameter: 1, columns, lane, low: 30, high: 220,
-        };
-        let mut body = vec![
-            load(&config, Space::Activations, 7, &activations),
-            load(&config, Space::Weights, 3, &weights),
-            load(&config, Space::Parameters, 1, &parameter_words),
-            load(&config, Space::Table, 0, &table),
-            (Instruction::Matrix(matrix), vec![]),
-        ];
-        if case.accumulate {
-            body.push((Instruction::Matrix(Matrix { accumulate: true, ..matrix }), vec![]));
+        bench.assembler.instruction(walk.pattern());
+        bench.assembler.instruction(Instruction::Matrix(matrix));
+        if accumulate {
+            bench.assembler.instruction(Instruction::Matrix(Matrix { accumulate, ..matrix }));
         }
-        body.push((Instruction::Activate(activate), vec![]));
-        let words = (positions - 1) * 5 + (lane as u16 + columns as u16).div_ceil(r as u16);
-        body.push((Instruction::Store { source: Source::Activations, address: output, count: words }, vec![]));
-        let program = program(config, body, words as u32 * r as u32);
-        let mut host = vec![0; program.host_bytes as usize];
-        let mut machine = Reference::new(config);
-        let run = machine.run(&program, &mut host).unwrap();
+        bench.assembler.instruction(target(&walk, 30, 220));
+        bench.assembler.instruction(Instruction::Activate(Activate {
+            table,
+            accumulator: 2,
+            activation: OUTPUT as u16,
+            parameter: 0,
+            columns: columns as u8,
+            lane: lane as u8,
+        }));
 
-        let mut expected = vec![0; host.len()];
-        for n in 0..positions as usize {
-            for (column, p) in parameters.iter().enumerate() {
-                let mut sum: i64 = 0;
-                for k in 0..tiles as usize {
-                    for lane in 0..r {
-                        sum += activations[n * tiles as usize + k][lane] as i64
-                            * weights[k * r + lane][column] as i8 as i64;
+        let mut expected = vec![0; 2 * walk.positions() * config.lanes];
+        for (n, taps) in walk.words().iter().enumerate() {
+            for column in 0..columns {
+                let mut sum = 0i64;
+                for (k, &word) in taps.iter().enumerate() {
+                    for r in 0..config.lanes {
+                        let weight = bench.weights[(k * config.lanes + r) * config.columns + column];
+                        sum += bench.byte(word, r) as i64 * weight as i8 as i64;
                     }
                 }
-                if case.accumulate {
-                    sum *= 2;
-                }
-                let scaled = (sum + p.bias as i64) as f32 * (0.0003 * (column + 1) as f32);
-                let code = (scaled.round_ties_even() + 100.0).clamp(30.0, 220.0) as usize;
-                let byte = if case.table { table[code][0] } else { code as u8 };
-                expected[n * 5 * r + lane as usize + column] = byte;
+                let code = bench.code(sum << accumulate as u32, column, 30, 220);
+                expected[2 * n * config.lanes + lane + column] = match table {
+                    true => bench.table[code as usize],
+                    false => code,
+                };
             }
         }
-        prop_assert_eq!(host, expected);
-        let passes = tiles as u32 * if case.accumulate { 2 } else { 1 };
-        prop_assert_eq!(run.counters.matrix_cycles, positions as u32 * passes);
+        let (actual, run) = bench.run(walk.positions());
+        prop_assert_eq!(actual, expected);
+        let tiles = (walk.inner[0] * walk.outer[0]) as u32 * (1 + accumulate as u32);
+        prop_assert_eq!(run.counters.matrix_cycles, walk.positions() as u32 * tiles);
     }
+
+    #[test]
+    fn vector_does_what_its_docs_say(
+        config in prop::sample::select(CONFIGS.to_vec()), seed: u64, table: bool,
+        combine in prop::sample::select(Combine::ALL.to_vec()),
+    ) {
+        let mut random = Random(seed);
+        let mut walk = Walk::random(&mut random);
+        if combine == Combine::Product {
+            (walk.inner[0], walk.outer[0]) = (2, 1);
+        }
+        let mut bench = Bench::new(config, &mut random);
+        let one = random.within(0, 1) == 1;
+        let columns = if one { 1 } else { random.within(1, config.lanes) };
+        let mut lane = || match random.within(0, config.lanes - 1) {
+            lane if one => lane,
+            lane => lane / config.vector_lanes * config.vector_lanes,
+        };
+        let (source_lane, lane) = (lane(), lane());
+        bench.assembler.instruction(walk.pattern());
+        bench.assembler.instruction(target(&walk, 3, 250));
+        bench.assembler.instruction(Instruction::Vector(Vector {
+            combine,
+            table,
+            even_code: false,
+            activation: OUTPUT as u16,
+            source: SOURCE as u16,
+            parameter: 0,
+            inner: walk.inner[0],
+            outer: walk.outer[0] as u8,
+            columns: columns as u8,
+            source_lane: source_lane as u8,
+            lane: lane as u8,
+            zero_points: [100, 27],
+        }));
+
+        let mut expected = vec![0; 2 * walk.positions() * config.lanes];
+        for (n, taps) in walk.words().iter().enumerate() {
+            for column in 0..columns {
+                let lane_of = (source_lane + column) % config.lanes;
+                let further = (source_lane + column) / config.lanes;
+                let bytes: Vec<u8> = taps.iter().map(|word| bench.byte(word + further, lane_of)).collect();
+                let value = match combine {
+                    Combine::Sum => bytes.iter().map(|&b| b as i64).sum(),
+                    Combine::Maximum => *bytes.iter().max().unwrap() as i64,
+                    Combine::Lookup => bytes
+                        .iter()
+                        .enumerate()
+                        .map(|(k, &b)| bench.lookup[k % 2 * 256 + b as usize] as i64)
+                        .sum(),
+                    Combine::Product => (bytes[0] as i64 - 100) * (bytes[1] as i64 - 27),
+                };
+                let code = bench.code(value, column % config.vector_lanes, 3, 250);
+                expected[2 * n * config.lanes + lane + column] = match table {
+                    true => bench.table[code as usize],
+                    false => code,
+                };
+            }
+        }
+        prop_assert_eq!(bench.run(walk.positions()).0, expected);
+    }
+}
+
+/// A convolution of a map behind the previous one's activate, and the next map's load.
+fn overlapping() -> Vec<Instruction> {
+    let walk = Walk {
+        x: [4, 1],
+        y: [1, 0],
+        inner: [1, 0],
+        outer: [1, 0],
+    };
+    let matrix = |activation, accumulator| {
+        Instruction::Matrix(Matrix {
+            accumulate: false,
+            accumulator,
+            activation,
+            weight: 0,
+            inner: 1,
+            outer: 1,
+        })
+    };
+    let activate = |accumulator, activation| {
+        Instruction::Activate(Activate {
+            table: false,
+            accumulator,
+            activation,
+            parameter: 0,
+            columns: 4,
+            lane: 0,
+        })
+    };
+    vec![
+        walk.pattern(),
+        target(&walk, 0, 255),
+        matrix(0, 0),
+        activate(0, 100),
+        matrix(4, 8),
+        activate(8, 120),
+        matrix(100, 0),
+    ]
+}
+
+#[test]
+fn instructions_wait_for_what_they_depend_on_and_nothing_else() {
+    let mut hazards = Hazards::new(&TINY);
+    let waits: Vec<Waits> = overlapping()
+        .iter()
+        .map(|instruction| {
+            let waits = hazards.waits(instruction);
+            hazards.start(instruction, waits);
+            waits
+        })
+        .collect();
+    let matrix = Waits::NONE.with(Unit::Matrix);
+    let activation = Waits::NONE.with(Unit::Activation);
+    assert_eq!(
+        waits,
+        [
+            Waits::NONE,
+            Waits::NONE,
+            Waits::NONE,
+            matrix,
+            // Other words and other accumulators than the activate under way.
+            Waits::NONE,
+            matrix,
+            // It reads what the first activate wrote, which had ended before the second
+            // started, and writes accumulators that no one reads any more.
+            Waits::NONE,
+        ]
+    );
+    // Reading what the second activate writes has to wait.
+    let Some(Instruction::Matrix(last)) = overlapping().pop() else {
+        unreachable!("it ends in a matrix")
+    };
+    let reader = Instruction::Matrix(Matrix {
+        activation: 118,
+        ..last
+    });
+    assert_eq!(hazards.waits(&reader), activation);
+}
+
+#[test]
+fn a_program_that_waits_for_too_little_is_refused() {
+    let mut bytes = Vec::new();
+    let begin = Instruction::Begin {
+        version: ISA_VERSION,
+        fingerprint: TINY.fingerprint(),
+    };
+    bytes.extend(begin.encode(Waits::NONE));
+    for instruction in overlapping() {
+        bytes.extend(instruction.encode(Waits::NONE));
+    }
+    let program = Program {
+        config: TINY,
+        host_bytes: 0,
+        input: Region::default(),
+        output: Region::default(),
+        segments: vec![Segment::Send(bytes)],
+    };
+    let error = Reference::new(TINY).run(&program, &mut []).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "instruction 4 does not wait for the matrix unit, which may still be at work on what it needs"
+    );
 }
 
 #[test]
 fn accumulators_wrap_at_their_width_and_store_sign_extended() {
-    let config = CU;
     // 255 * 127 * 8 = 259,080 a pass; 33 passes are 8,549,640 = 2^23 + 161,032.
-    let mut body = vec![
-        load(&config, Space::Activations, 0, &[vec![255; 8]]),
-        load(&config, Space::Weights, 0, &vec![vec![127; 6]; 8]),
-    ];
+    let mut assembler = Assembler::new(&CU);
+    assembler.load(Space::Activations, 0, &[255; 8]);
+    assembler.load(Space::Weights, 0, &[127; 48]);
+    let walk = Walk {
+        x: [1, 0],
+        y: [1, 0],
+        inner: [1, 0],
+        outer: [1, 0],
+    };
+    assembler.instruction(walk.pattern());
     for pass in 0..33 {
-        let matrix = Matrix {
+        assembler.instruction(Instruction::Matrix(Matrix {
             accumulate: pass > 0,
-            weight: 0,
-            activation: 0,
             accumulator: 0,
-            positions: 1,
-            tiles: 1,
-            position_stride: 0,
-            tile_stride: 0,
-        };
-        body.push((Instruction::Matrix(matrix), vec![]));
+            activation: 0,
+            weight: 0,
+            inner: 1,
+            outer: 1,
+        }));
     }
-    let store = Instruction::Store {
+    assembler.instruction(Instruction::Store {
         source: Source::Accumulators,
         address: 0,
         count: 1,
-    };
-    body.push((store, vec![]));
-    let program = program(config, body, 24);
+    });
+    assembler.receive(0, 24);
+    let program = assembler.finish(24, Region::default(), Region::default());
     let mut host = vec![0; 24];
-    Reference::new(config).run(&program, &mut host).unwrap();
+    Reference::new(CU).run(&program, &mut host).unwrap();
     let expected: i32 = 8_549_640 - (1 << 24);
     assert_eq!(host, expected.to_le_bytes().repeat(6));
 }
 
+fn program(config: Config, body: impl FnOnce(&mut Assembler), received: u32) -> Program {
+    let mut assembler = Assembler::new(&config);
+    body(&mut assembler);
+    assembler.receive(0, received);
+    assembler.finish(received, Region::default(), Region::default())
+}
+
 #[test]
 fn refusals_name_the_instruction_and_the_reason() {
-    let out_of_range = load(&TINY, Space::Weights, 127, &vec![vec![0; 4]; 2]);
+    let matrix = Matrix {
+        accumulate: false,
+        accumulator: 0,
+        activation: 0,
+        weight: 0,
+        inner: 1,
+        outer: 1,
+    };
     let cases = [
         (
-            program(TINY, vec![out_of_range], 0),
+            program(TINY, |a| a.load(Space::Weights, 127, &[0; 8]), 0),
             "instruction 1 reaches word 128 of weights, which has 128",
         ),
         (
-            program(CU, vec![], 0),
+            program(CU, |_| (), 0),
             "the program was compiled for `cu`, this machine is `tiny`; compile it with `--config tiny`",
         ),
         (
-            program(TINY, vec![], 4),
+            program(TINY, |_| (), 4),
             "segment 1: the program receives more than it stores",
+        ),
+        (
+            program(TINY, |a| a.instruction(Instruction::Matrix(matrix)), 0),
+            "instruction 1 needs the pattern or target of an earlier instruction, and there is none that fits: no pattern has been given",
+        ),
+        (
+            program(
+                TINY,
+                |a| {
+                    a.instruction(Instruction::Pattern(Pattern {
+                        x_count: 2,
+                        x_stride: 1u16.wrapping_neg(),
+                        y_count: 1,
+                        y_stride: 0,
+                        inner_stride: 0,
+                        outer_stride: 0,
+                    }));
+                    a.instruction(Instruction::Matrix(matrix));
+                },
+                0,
+            ),
+            "instruction 2 reaches word 65535 of activations, which has 256",
         ),
     ];
     for (program, message) in cases {
@@ -242,8 +498,7 @@ fn refusals_name_the_instruction_and_the_reason() {
 
 #[test]
 fn a_truncated_stream_is_an_error_at_every_length() {
-    let body = vec![load(&TINY, Space::Weights, 0, &vec![vec![1; 4]; 2])];
-    let whole = program(TINY, body, 0);
+    let whole = program(TINY, |a| a.load(Space::Weights, 0, &[1; 8]), 0);
     let Segment::Send(bytes) = &whole.segments[0] else {
         unreachable!()
     };
@@ -253,4 +508,33 @@ fn a_truncated_stream_is_an_error_at_every_length() {
         let error = Reference::new(TINY).run(&cut, &mut []).unwrap_err();
         assert!(matches!(error, MachineError::Truncated { .. }), "{error}");
     }
+}
+
+/// The host's part between two segments: rows of codes in its memory.
+#[test]
+fn softmax_waits_for_what_it_reads_and_follows_its_definition() {
+    let table = Box::new(std::array::from_fn(|i| ((i as f32 - 255.0) * 0.05).exp()));
+    let step = Softmax {
+        input: 0,
+        output: 4,
+        rows: 1,
+        row_bytes: 4,
+        channels: 3,
+        table,
+        multiplier: 256.0,
+        zero_point: 0,
+    };
+    let codes = [10u8, 30, 50, 0];
+    let mut assembler = Assembler::new(&TINY);
+    assembler.load(Space::Activations, 0, &codes);
+    assembler.store_to_host(0, &[(0, 4)]);
+    assembler.host(step);
+    assembler.load_from_host(1, &[(4, 4)]);
+    assembler.store_to_host(1, &[(8, 4)]);
+    let program = assembler.finish(12, Region::default(), Region::default());
+    let mut host = vec![0; 12];
+    Reference::new(TINY).run(&program, &mut host).unwrap();
+    // exp(-2), exp(-1) and 1 over their sum, in 256ths.
+    assert_eq!(host[8..], [23, 63, 170, 0]);
+    assert_eq!(Program::from_bytes(&program.to_bytes()), Ok(program));
 }

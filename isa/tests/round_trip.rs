@@ -5,62 +5,95 @@ use proptest::prelude::*;
 use quern_isa::*;
 
 fn instruction() -> impl Strategy<Value = Instruction> {
-    let count = 1u16..;
+    let count = || 1u16..;
     prop_oneof![
         any::<(u8, u16)>().prop_map(|(version, fingerprint)| Instruction::Begin {
             version,
             fingerprint
         }),
-        (0usize..4, any::<u16>(), count.clone()).prop_map(|(space, address, count)| {
+        (0usize..5, any::<u16>(), count()).prop_map(|(space, address, count)| {
             Instruction::Load {
                 space: Space::ALL[space],
                 address,
                 count,
             }
         }),
-        (
-            any::<bool>(),
-            any::<[u16; 5]>(),
-            count.clone(),
-            count.clone()
-        )
-            .prop_map(
-                |(accumulate, f, positions, tiles)| Instruction::Matrix(Matrix {
+        (any::<[u16; 4]>(), count(), count()).prop_map(|(f, x_count, y_count)| {
+            Instruction::Pattern(Pattern {
+                x_count,
+                x_stride: f[0],
+                y_count,
+                y_stride: f[1],
+                inner_stride: f[2],
+                outer_stride: f[3],
+            })
+        }),
+        (any::<([u16; 2], [u8; 2])>(), count(), count()).prop_map(|((f, b), x_count, y_count)| {
+            Instruction::Target(Target {
+                x_count,
+                x_stride: f[0],
+                y_count,
+                y_stride: f[1],
+                low: b[0],
+                high: b[1],
+            })
+        }),
+        (any::<(bool, [u16; 3])>(), count(), count()).prop_map(
+            |((accumulate, f), inner, outer)| {
+                Instruction::Matrix(Matrix {
                     accumulate,
-                    weight: f[0],
-                    activation: f[1],
-                    accumulator: f[2],
-                    positions,
-                    tiles,
-                    position_stride: f[3],
-                    tile_stride: f[4],
-                })
-            ),
-        (
-            any::<bool>(),
-            any::<[u16; 4]>(),
-            count.clone(),
-            1u8..,
-            any::<[u8; 3]>()
-        )
-            .prop_map(|(table, f, positions, columns, b)| {
-                Instruction::Activate(Activate {
-                    table,
                     accumulator: f[0],
                     activation: f[1],
-                    positions,
-                    position_stride: f[2],
-                    parameter: f[3],
+                    weight: f[2],
+                    inner,
+                    outer,
+                })
+            }
+        ),
+        (any::<(bool, [u16; 3], u8)>(), 1u8..).prop_map(|((table, f, lane), columns)| {
+            Instruction::Activate(Activate {
+                table,
+                accumulator: f[0],
+                activation: f[1],
+                parameter: f[2],
+                columns,
+                lane,
+            })
+        }),
+        (
+            any::<([bool; 2], [u16; 3], [u8; 4])>(),
+            0usize..4,
+            count(),
+            1u8..,
+            1u8..
+        )
+            .prop_map(|((flags, f, b), combine, inner, outer, columns)| {
+                let combine = Combine::ALL[combine];
+                let (inner, outer) = match combine {
+                    Combine::Product => (2, 1),
+                    _ => (inner, outer),
+                };
+                Instruction::Vector(Vector {
+                    combine,
+                    table: flags[0],
+                    even_code: flags[1],
+                    activation: f[0],
+                    source: f[1],
+                    parameter: f[2],
+                    inner,
+                    outer,
                     columns,
-                    lane: b[0],
-                    low: b[1],
-                    high: b[2],
+                    source_lane: b[0],
+                    lane: b[1],
+                    zero_points: [b[2], b[3]],
                 })
             }),
-        (0usize..3, any::<u16>(), count).prop_map(|(source, address, count)| Instruction::Store {
-            source: [Source::Activations, Source::Accumulators, Source::Counters][source],
-            address,
-            count,
+        (0usize..3, any::<u16>(), count()).prop_map(|(source, address, count)| {
+            Instruction::Store {
+                source: [Source::Activations, Source::Accumulators, Source::Counters][source],
+                address,
+                count,
+            }
         }),
         Just(Instruction::Halt),
     ]
@@ -97,15 +130,19 @@ fn program() -> impl Strategy<Value = Program> {
 
 proptest! {
     #[test]
-    fn an_instruction_reads_back_as_written(instruction in instruction()) {
-        prop_assert_eq!(Instruction::decode(&instruction.encode()), Ok(instruction));
+    fn an_instruction_reads_back_as_written(instruction in instruction(), waits in 0u8..8) {
+        let waits = match instruction {
+            Instruction::Begin { .. } => Waits::NONE,
+            _ => Waits::from_bits(waits),
+        };
+        prop_assert_eq!(Instruction::decode(&instruction.encode(waits)), Ok((instruction, waits)));
     }
 
     #[test]
-    fn bytes_that_decode_are_the_ones_encode_writes(bytes in any::<[u8; 16]>(), opcode in 0u8..8) {
-        let bytes = { let mut b = bytes; b[0] = opcode; b[1] &= 3; b };
-        if let Ok(instruction) = Instruction::decode(&bytes) {
-            prop_assert_eq!(instruction.encode(), bytes);
+    fn bytes_that_decode_are_the_ones_encode_writes(bytes in any::<[u8; 16]>(), opcode in 0u8..11) {
+        let bytes = { let mut b = bytes; b[0] = opcode; b };
+        if let Ok((instruction, waits)) = Instruction::decode(&bytes) {
+            prop_assert_eq!(instruction.encode(waits), bytes);
         }
     }
 
