@@ -3,8 +3,8 @@
 //! ```text
 //!  model.onnx ─import─► Graph ─fold, merge─► Graph ─lower─► Network ─join, place, prune─┐
 //!  ┌────────────────────────────────────────────────────────────────────────────────────┘
-//!  └► Network ─legalise, stack─► Network ─place─► Plan ─lower, schedule, emit─► Program
-//!                                   └─prove─► parameters ──────┘
+//!  └► Network ─legalise, pack, stack─► Network ─place─► Plan ─lower, schedule, emit─► Program
+//!                                         └─prove─► parameters ──────┘
 //!  host:  input ─quantise─► host memory ─► machine ─► host memory ─dequantise─► output
 //! ```
 //! The front end ([`network_of`]) turns a model into operations on feature maps, the back

@@ -45,7 +45,8 @@ pub struct LayerReport {
     /// Bytes into and out of the core for this layer.
     pub bytes_in: u64,
     pub bytes_out: u64,
-    /// Estimate: the busiest of array, activation unit and stream, as if all overlapped.
+    /// Estimate: the busiest of array (with stores, which share its port), activation
+    /// unit and input stream, as if they overlapped all the time.
     pub cycles: u64,
     /// Share of the array's multipliers that are at work in these cycles.
     pub utilisation: f64,
@@ -146,11 +147,20 @@ fn layer(
         OperationTiling::Vector(tiling) => ([tiling.rows, tiling.columns], [0, 0]),
         _ => ([output.height, output.width], [0, 0]),
     };
+    // Stores share the read port of the activation memory with the unit that computes.
+    let (unit, computing) = match account.matrix_cycles {
+        0 => ("activation", account.activation_cycles),
+        cycles => ("matrix", cycles),
+    };
+    let port = if account.store_cycles > computing {
+        "output"
+    } else {
+        unit
+    };
     let units = [
-        ("matrix", account.matrix_cycles),
+        (port, computing + account.store_cycles),
         ("activation", account.activation_cycles),
         ("input", account.stream_cycles),
-        ("output", account.store_cycles),
     ];
     let (bound, cycles) = units
         .into_iter()
