@@ -2,9 +2,13 @@
 
 mod corpus;
 mod document;
+mod edges;
 mod folding;
 mod functions;
+mod golden;
 mod hostile;
+mod layers;
+mod listings;
 mod model;
 mod networks;
 mod numbers;
