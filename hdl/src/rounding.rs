@@ -25,7 +25,8 @@
 //! place: `|f - 1/2| <= u = 2^(l-24)`. (Equal counts: the tie, with a last place of 0,
 //! is the even neighbour.) For products within 1/2 of zero `u` is half of that again.
 //! At a tie the even neighbour of the product is the odd `whole`'s next: `up` is
-//! bit 0 of `whole`. Elsewhere `up` is the half bit.
+//! bit 0 of `whole`, or with `odd`, which makes for the odd neighbour, its opposite.
+//! Elsewhere `up` is the half bit.
 //!
 //! With b1 the half bit and b2, b3, ... the bits below, the distance is at most u if
 //! - b1 = 0, and b2 ... b(24-l) are ones, or
@@ -49,6 +50,7 @@ pub struct Rounding<const Q: usize> {
     pub half: Signal<In, Bit>,
     pub close: Signal<In, Bit>,
     pub whole: Signal<In, Bits<9>>,
+    pub odd: Signal<In, Bit>,
     pub up: Signal<Out, Bit>,
 
     /// Length of the run in the digits; `ENDLESS` and anything above 18 alike.
@@ -105,6 +107,7 @@ impl<const Q: usize> Default for Rounding<Q> {
             half: Default::default(),
             close: Default::default(),
             whole: Default::default(),
+            odd: Default::default(),
             up: Default::default(),
             run: Default::default(),
             run_bit: Default::default(),
@@ -219,7 +222,7 @@ impl<const Q: usize> Logic for Rounding<Q> {
 
         self.up.next = self.half.val();
         if self.close.val() & (self.run_bit.q.val() != self.half.val()) & self.tie.val() {
-            self.up.next = self.whole.val().get_bit(0);
+            self.up.next = self.whole.val().get_bit(0) ^ self.odd.val();
         }
     }
 }

@@ -8,6 +8,7 @@
 //!                 outputs, memories and cycles: the same on every machine
 //! ```
 
+pub mod activation_cycles;
 mod assembler;
 mod config;
 pub mod cycles;
