@@ -1,17 +1,18 @@
 //! Combines the bytes of an output's taps to a value: one lane of `vector`.
 //!
 //! ```text
-//!                    entry ───────────┐
-//!  tap_byte ► [ ] ─────────────────────┼─► pick ──► + ──► [value] ──► value
-//!            ├─► − zero_point ► [factor] ─► ±1, 0 ▲ ▲         │
-//!            └─► [digits] ────────────────────────┘ └─ 0, ×1, ×2
+//!                    entry ─────────────────┐
+//!  tap_byte ► [ ] ──────────────────────────┼─► pick ─► first, or + ──► [value]
+//!              ├─► − zero_point ─► [factor] ─► ±1, 0        ▲              │
+//!              │                    ×2 a cycle  ▲           └──────────────┘
+//!              └─► [digits] ────────────────────┘
 //! ```
-//! `tap_byte` in cycle t with `tap`, `first` and the mode in cycle t+1, when `entry` stands
-//! that was looked up for the byte, gives `value` in cycle t+2; a tap a cycle. The mode:
-//! none (sum), `maximum`, `lookup` or `product`.
+//! `tap_byte` in cycle t with `tap`, `first` and the mode in cycle t+1, when `entry`
+//! stands that was looked up for the byte, gives `value` in cycle t+2; a tap a cycle. The
+//! mode: none (sum), `maximum`, `lookup` or `product`.
 //!
 //! A product's two taps are followed by 8 cycles of `multiply` from cycle t+2 of the
-//! second on, each with a bit of `zero_points[1]` in `zero_point_bit`, the highest
+//! second on, each with a bit of `zero_points[1]` in `zero_point_bit`, the lowest
 //! first; `value` stands after the last.
 //!
 //! `tap_byte`, `zero_point`: unsigned. `entry`, `value`: two's complement, modulo 2^W.
@@ -78,9 +79,10 @@ impl<const W: usize> Logic for Combine<W> {
         let state = &mut self._state;
         let byte = state.byte;
         if self.multiply.val() {
-            let digit = (state.digits >> 7) as i64 - self.zero_point_bit.val() as i64;
-            state.value = 2 * state.value + digit * state.factor;
-            state.digits <<= 1;
+            let digit = (state.digits & 1) as i64 - self.zero_point_bit.val() as i64;
+            state.value += digit * state.factor;
+            state.factor *= 2;
+            state.digits >>= 1;
         } else if self.tap.val() {
             let first = self.first.val();
             if self.product.val() {
@@ -115,23 +117,26 @@ impl<const W: usize> Logic for Combine<W> {
         Verilog::Custom(format!(
             "\
 reg [7:0] held;
-reg [8:0] factor;
+reg [16:0] factor;
 reg [7:0] digits;
-wire plus = digits[7] & ~zero_point_bit;
-wire minus = ~digits[7] & zero_point_bit;
+wire [8:0] difference = {{1'b0, held}} - {{1'b0, zero_point}};
+wire plus = multiply & digits[0] & ~zero_point_bit;
+wire minus = multiply & ~digits[0] & zero_point_bit;
 wire greater = held > value[7:0];
-wire restart = first | maximum | product;
-wire [{msb}:0] origin = multiply ? {{value[{below}:0], 1'b0}} : restart ? 0 : value;
+wire replace = ~multiply & (first | maximum | product);
 wire [{msb}:0] added = lookup ? entry : {{{{{upper}{{1'b0}}}}, held & {{8{{~product}}}}}};
-wire [{msb}:0] multiple = {{{{{sign}{{factor[8]}}}}, factor}} ^ {{{W}{{minus}}}};
-wire [{msb}:0] addend = multiply ? multiple & {{{W}{{plus | minus}}}} : added;
-wire [{W}:0] sum = {{origin, 1'b1}} + {{addend, multiply & minus}};
+wire [{msb}:0] multiple = {{{{{sign}{{factor[16]}}}}, factor}} & {{{W}{{plus | minus}}}};
+wire [{msb}:0] addend = (added | multiple) ^ {{{W}{{minus}}}};
+// The bit below brings in the one that makes a complement a negative.
+wire [{W}:0] sum = {{value, 1'b1}} + {{addend, minus}};
 
 always @(posedge clock) begin
    held <= tap_byte;
-   if (multiply | (tap & (~maximum | first | greater))) value <= sum[{W}:1];
-   if (tap & first) factor <= {{1'b0, held}} - {{1'b0, zero_point}};
-   digits <= multiply ? {{digits[6:0], 1'b0}} : held;
+   if (multiply | (tap & (~maximum | first | greater)))
+      value <= replace ? addend : sum[{W}:1];
+   if (multiply | (tap & first))
+      factor <= multiply ? {{factor[15:0], 1'b0}} : {{{{8{{difference[8]}}}}, difference}};
+   digits <= multiply ? {{1'b0, digits[7:1]}} : held;
 end
 
 initial begin
@@ -141,9 +146,8 @@ initial begin
    value = 0;
 end
 ",
-            below = W - 2,
             upper = W - 8,
-            sign = W - 9,
+            sign = W - 17,
         ))
     }
 }

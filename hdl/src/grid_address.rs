@@ -37,20 +37,22 @@ impl<const A: usize> Logic for GridAddress<A> {
     fn update(&mut self) {
         dff_setup!(self, clock, current, row);
         self.word.next = self.current.q.val();
+        // In a pause 0 is added: that takes no logic, where a clock enable would.
         self.origin.next = self.current.q.val();
-        self.stride.next = self.x_stride.val();
-        if self.row_end.val() {
-            self.origin.next = self.row.q.val();
-            self.stride.next = self.y_stride.val();
+        self.stride.next = 0.into();
+        if self.step.val() {
+            self.stride.next = self.x_stride.val();
+            if self.row_end.val() {
+                self.origin.next = self.row.q.val();
+                self.stride.next = self.y_stride.val();
+            }
         }
         if self.restart.val() {
             self.origin.next = self.first.val();
             self.stride.next = 0.into();
         }
         self.sum.next = self.origin.val() + self.stride.val();
-        if self.step.val() | self.restart.val() {
-            self.current.d.next = self.sum.val();
-        }
+        self.current.d.next = self.sum.val();
         if self.restart.val() | (self.step.val() & self.row_end.val()) {
             self.row.d.next = self.sum.val();
         }

@@ -69,6 +69,7 @@ pub struct VectorFetch<const R: usize, const V: usize, const W: usize> {
     digits: Constant<Bits<4>>,
     last_digit: Constant<Bits<4>>,
     second: Constant<Bits<9>>,
+    top_digit: Constant<Bits<8>>,
 }
 
 impl<const R: usize, const V: usize, const W: usize> Default for VectorFetch<R, V, W> {
@@ -119,6 +120,7 @@ impl<const R: usize, const V: usize, const W: usize> Default for VectorFetch<R, 
             digits: Constant::new(bits(8)),
             last_digit: Constant::new(bits(15)),
             second: Constant::new(bits(256)),
+            top_digit: Constant::new(bits(128)),
         }
     }
 }
@@ -182,9 +184,10 @@ impl<const R: usize, const V: usize, const W: usize> Logic for VectorFetch<R, V,
         self.multiplication.step.next = self.multiplication.q.val().get_bit(3);
         self.multiply.next = self.multiplication.q.val().get_bit(3);
         if self.multiply.val() {
-            self.digits_zero_point.d.next = self.digits_zero_point.q.val() << 1;
-            if self.digits_zero_point.q.val().get_bit(7) {
-                self.digits_zero_point.d.next = (self.digits_zero_point.q.val() << 1) | 1;
+            self.digits_zero_point.d.next = self.digits_zero_point.q.val() >> 1;
+            if self.digits_zero_point.q.val().get_bit(0) {
+                self.digits_zero_point.d.next =
+                    (self.digits_zero_point.q.val() >> 1) | self.top_digit.val();
             }
         }
         self.pushed.d.next = (self.tap_3.q.val() & self.last_3.q.val() & !self.product.val())
@@ -208,7 +211,7 @@ impl<const R: usize, const V: usize, const W: usize> Logic for VectorFetch<R, V,
             self.lanes[i].product.next = self.product.val();
             self.lanes[i].multiply.next = self.multiply.val();
             self.lanes[i].zero_point.next = self.factor_zero_point.q.val();
-            self.lanes[i].zero_point_bit.next = self.digits_zero_point.q.val().get_bit(7);
+            self.lanes[i].zero_point_bit.next = self.digits_zero_point.q.val().get_bit(0);
             self.value[i].next = self.lanes[i].value.val();
         }
 
