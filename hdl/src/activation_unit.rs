@@ -122,7 +122,6 @@ pub struct ActivationUnit<
 
     // Values are fetched,
     issue: OutputIssue<A>,
-    source_place: Signal<Local, Bits<5>>,
     fetch: VectorFetch<R, V, W>,
     word: LoadableCounter<D>,
     word_read: DFF<Bit>,
@@ -133,8 +132,7 @@ pub struct ActivationUnit<
     queue: ValueQueue<V, W>,
 
     // requantised,
-    column: DFF<Bits<5>>,
-    next_column: Signal<Local, Bits<5>>,
+    columns_to_take: LoadableCounter<5>,
     last_column: Signal<Local, Bit>,
     parameter_counter: LoadableCounter<P>,
     requantise: RequantiseGroup<V, W, Q, M>,
@@ -150,6 +148,7 @@ pub struct ActivationUnit<
     lanes: LaneWrite<R, V>,
 
     one: Constant<Bits<A>>,
+    one_column: Constant<Bits<5>>,
     wide: Constant<Bit>,
     lane_mask: Constant<Bits<5>>,
     lane_bits: Constant<Bits<5>>,
@@ -232,7 +231,6 @@ impl<
             start: Default::default(),
             begin: Default::default(),
             issue: OutputIssue::new(V > 1),
-            source_place: Default::default(),
             fetch: Default::default(),
             word: LoadableCounter::up(),
             word_read: Default::default(),
@@ -240,8 +238,7 @@ impl<
             arriving: Default::default(),
             claimed: Default::default(),
             queue: Default::default(),
-            column: Default::default(),
-            next_column: Default::default(),
+            columns_to_take: LoadableCounter::down(),
             last_column: Default::default(),
             parameter_counter: LoadableCounter::up(),
             requantise: Default::default(),
@@ -253,6 +250,7 @@ impl<
             place: LoadableCounter::up(),
             lanes: Default::default(),
             one: Constant::new(bits(1)),
+            one_column: Constant::new(bits(1)),
             wide: Constant::new(V > 1),
             lane_mask: Constant::new(bits(R as u64 - 1)),
             lane_bits: Constant::new(bits(R.ilog2() as u64)),
@@ -294,7 +292,6 @@ impl<
             begin,
             word_read,
             claimed,
-            column,
             write
         );
         if self.write_target.val() {
@@ -320,10 +317,11 @@ impl<
         // Outputs begin while there is room for what is under way.
         self.issue.clock.next = self.clock.val();
         self.issue.reset.next = self.reset.val();
-        self.issue.start.next = self.start.val();
+        self.issue.start.next = self.begin.q.val();
         self.issue.vector.next = self.is_vector.q.val();
         self.issue.product.next = self.fetch.is_product.val();
         self.issue.columns.next = self.column_count.q.val();
+        self.issue.source_lane.next = self.first_source_lane.q.val();
         self.issue.x_count.next = self.target_x_count.q.val();
         self.issue.y_count.next = self.target_y_count.q.val();
         self.issue.room.next = !self.claimed.q.val().get_bit(4);
@@ -357,8 +355,7 @@ impl<
         self.vector_reading.next = self.issue.issuing.val() & self.is_vector.q.val();
         self.walk_advance.next = self.issue.advance.val();
         self.repeat.next = self.issue.repeat.val();
-        self.source_place.next = self.first_source_lane.q.val() + self.issue.column.val();
-        self.next_word.next = (self.source_place.val() & !self.lane_mask.val()).any();
+        self.next_word.next = (self.issue.source_place.val() & !self.lane_mask.val()).any();
         self.fetch.clock.next = self.clock.val();
         self.fetch.reset.next = self.reset.val();
         self.fetch.start.next = self.start.val();
@@ -368,7 +365,7 @@ impl<
         self.fetch.tap.next = self.issue.advance.val();
         self.fetch.first.next = self.issue.first.val();
         self.fetch.last.next = self.last_tap.val();
-        self.fetch.lane.next = self.source_place.val() & self.lane_mask.val();
+        self.fetch.lane.next = self.issue.source_place.val() & self.lane_mask.val();
         for i in 0..R {
             self.fetch.word[i].next = self.activation_word[i].val();
         }
@@ -387,21 +384,19 @@ impl<
         }
 
         // One output per `take`.
-        self.next_column.next = self.column.q.val() + 1;
         self.last_column.next =
-            self.wide.val() | (self.next_column.val() == self.column_count.q.val());
+            self.wide.val() | (self.columns_to_take.q.val() == self.one_column.val());
+        self.columns_to_take.clock.next = self.clock.val();
+        self.columns_to_take.value.next = self.column_count.q.val();
+        self.columns_to_take.load.next =
+            self.begin.q.val() | (self.requantise.take.val() & self.last_column.val());
+        self.columns_to_take.step.next = self.requantise.take.val();
         self.parameter_counter.clock.next = self.clock.val();
         self.parameter_counter.value.next = self.first_parameter.q.val();
         self.parameter_counter.load.next =
             self.begin.q.val() | (self.requantise.take.val() & self.last_column.val());
         self.parameter_counter.step.next = self.requantise.take.val() & !self.is_vector.q.val();
         self.parameter_address.next = self.parameter_counter.q.val();
-        if self.requantise.take.val() {
-            self.column.d.next = self.next_column.val();
-            if self.last_column.val() {
-                self.column.d.next = 0.into();
-            }
-        }
         self.requantise.clock.next = self.clock.val();
         self.requantise.reset.next = self.reset.val();
         self.requantise.valid.next = self.queue.ready.val();
@@ -454,13 +449,14 @@ impl<
             self.write_data[i].next = self.lanes.data[i].val();
         }
 
-        self.busy.next = self.issue.issuing.val()
+        self.busy.next = self.begin.q.val()
+            | self.issue.issuing.val()
             | self.claimed.q.val().any()
             | self.requantise.active.val()
             | self.write.q.val();
 
         if self.reset.val() {
-            self.column.d.next = 0.into();
+            self.begin.d.next = false;
             self.claimed.d.next = 0.into();
             self.word_read.d.next = false;
             self.columns_left.load.next = true;

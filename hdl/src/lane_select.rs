@@ -6,6 +6,12 @@
 //! ```
 //! Combinational. Vector lane 0 gets any lane of the word; the others, if there are
 //! any, their own: they take part only in whole words, where `lane` is 0.
+//!
+//! Lane 0's byte comes through a chain of links for two lanes each. A link hands on what
+//! it gets, or, when the lane is one of its two, takes what it gets for the lowest bit
+//! of `lane`, which the first link has put there, and picks by that: four inputs, one
+//! look-up table on iCE40 for two lanes of a bit, where a tree of multiplexers spends
+//! one on each.
 
 use rust_hdl::prelude::*;
 
@@ -44,21 +50,30 @@ impl<const R: usize, const V: usize> Logic for LaneSelect<R, V> {
     }
 
     fn hdl(&self) -> Verilog {
-        let words: Vec<String> = (0..R).rev().map(|i| format!("word${i}")).collect();
+        let top = R.ilog2() - 1;
+        let links: String = (0..R / 2)
+            .map(|pair| {
+                let selected = match R {
+                    2 => "1".to_owned(),
+                    _ => format!("lane[{top}:1] == {pair}"),
+                };
+                format!(
+                    "   if ({selected}) byte$0 = \
+                     (byte$0 & word${odd}) | (~byte$0 & word${even});\n",
+                    odd = 2 * pair + 1,
+                    even = 2 * pair,
+                )
+            })
+            .collect();
         let others: String = (1..V)
             .map(|i| format!("   byte${i} = word${i};\n"))
             .collect();
         Verilog::Custom(format!(
             "\
-wire [{msb}:0] all = {{{words}}};
-
 always @(*) begin
-   byte$0 = all[{{lane[{top}:0], 3'b000}} +: 8];
-{others}end
-",
-            msb = 8 * R - 1,
-            words = words.join(", "),
-            top = R.ilog2() - 1,
+   byte$0 = {{8{{lane[0]}}}};
+{links}{others}end
+"
         ))
     }
 }

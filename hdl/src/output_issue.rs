@@ -3,15 +3,15 @@
 //! ```text
 //!  x_count, y_count ─► GridCounter ─► end ──────────┐
 //!                         ▲ step                    ▼
-//!  columns ─► column ─────┴─ last column        [issuing]
+//!  columns ─► columns left ┴─ last column        [issuing]
 //!               │                                   │
 //!  room ────────┼───► activate: a column a cycle ◄──┤──► request (a position's first)
 //!  last_tap ────┼───► vector:   a tap a cycle ◄─────┘──► advance, repeat, first, last
 //!               └──► column
 //! ```
-//! `start` in cycle t; an `activate` begins in t+1, a `vector` in t+2, when the address
-//! generator is at its first step. `room` lets a position of an `activate`, or an
-//! output of a `vector`, begin. `claim`: an output begins.
+//! `start` in cycle t lets the first output begin in t+1; the address generator is at
+//! its first step then. `room` lets a position of an `activate`, or an output of a
+//! `vector`, begin. `claim`: an output begins.
 //!
 //! An `activate` takes as many cycles a position as it has columns (with as many
 //! vector lanes as columns: one), but 2 at least; a `vector` a cycle for each tap of
@@ -27,17 +27,19 @@ pub struct OutputIssue<const A: usize> {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
     pub start: Signal<In, Bit>,
-    /// Stand from the cycle after `start`.
+    /// This and the other operands stand from `start` on.
     pub vector: Signal<In, Bit>,
     pub product: Signal<In, Bit>,
     pub columns: Signal<In, Bits<5>>,
+    pub source_lane: Signal<In, Bits<5>>,
     pub x_count: Signal<In, Bits<A>>,
     pub y_count: Signal<In, Bits<A>>,
     pub room: Signal<In, Bit>,
     pub last_tap: Signal<In, Bit>,
     pub issuing: Signal<Out, Bit>,
     pub claim: Signal<Out, Bit>,
-    pub column: Signal<Out, Bits<5>>,
+    /// The lane that the output's bytes are in, counted from the position's first word.
+    pub source_place: Signal<Out, Bits<5>>,
     /// A position's accumulators are needed.
     pub request: Signal<Out, Bit>,
     /// The current step of the walk is taken.
@@ -48,17 +50,17 @@ pub struct OutputIssue<const A: usize> {
     pub first: Signal<Out, Bit>,
     grid: GridCounter<A, A>,
     active: DFF<Bit>,
-    /// The address generator is at its first step.
-    begun: DFF<Bit>,
-    place: DFF<Bits<5>>,
+    columns_left: LoadableCounter<5>,
+    place: LoadableCounter<5>,
+    first_column: DFF<Bit>,
     first_tap: DFF<Bit>,
     requested: DFF<Bit>,
     multiplication: LoadableCounter<4>,
-    next_place: Signal<Local, Bits<5>>,
     last_column: Signal<Local, Bit>,
     tap: Signal<Local, Bit>,
     column_begins: Signal<Local, Bit>,
     column_ends: Signal<Local, Bit>,
+    one: Constant<Bits<5>>,
     waits: Constant<Bits<4>>,
     wide: Constant<Bit>,
 }
@@ -72,29 +74,31 @@ impl<const A: usize> OutputIssue<A> {
             vector: Default::default(),
             product: Default::default(),
             columns: Default::default(),
+            source_lane: Default::default(),
             x_count: Default::default(),
             y_count: Default::default(),
             room: Default::default(),
             last_tap: Default::default(),
             issuing: Default::default(),
             claim: Default::default(),
-            column: Default::default(),
+            source_place: Default::default(),
             request: Default::default(),
             advance: Default::default(),
             repeat: Default::default(),
             first: Default::default(),
             grid: Default::default(),
             active: Default::default(),
-            begun: Default::default(),
-            place: Default::default(),
+            columns_left: LoadableCounter::down(),
+            place: LoadableCounter::up(),
+            first_column: Default::default(),
             first_tap: Default::default(),
             requested: Default::default(),
             multiplication: LoadableCounter::up(),
-            next_place: Default::default(),
             last_column: Default::default(),
             tap: Default::default(),
             column_begins: Default::default(),
             column_ends: Default::default(),
+            one: Constant::new(bits(1)),
             // Counts up to where the highest bit falls: 8 cycles.
             waits: Constant::new(bits(8)),
             wide: Constant::new(wide),
@@ -107,30 +111,37 @@ impl<const A: usize> Logic for OutputIssue<A> {
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, active, begun, place, first_tap, requested);
-        self.begun.d.next = self.active.q.val();
-        self.next_place.next = self.place.q.val() + 1;
-        self.last_column.next = self.wide.val() | (self.next_place.val() == self.columns.val());
+        dff_setup!(self, clock, active, first_column, first_tap, requested);
+        self.last_column.next = self.wide.val() | (self.columns_left.q.val() == self.one.val());
 
         self.tap.next = self.vector.val()
             & self.active.q.val()
-            & self.begun.q.val()
             & (!self.first_tap.q.val()
                 | (self.room.val() & !self.multiplication.q.val().get_bit(3)));
         self.column_begins.next = !self.vector.val()
             & self.active.q.val()
-            & (self.place.q.val().any() | (self.room.val() & !self.requested.q.val()));
+            & (!self.first_column.q.val() | (self.room.val() & !self.requested.q.val()));
         self.column_ends.next = self.column_begins.val() | (self.tap.val() & self.last_tap.val());
 
         self.claim.next = self.column_begins.val() | (self.tap.val() & self.first_tap.q.val());
-        self.request.next = self.column_begins.val() & !self.place.q.val().any();
-        self.requested.d.next = self.column_begins.val() & !self.place.q.val().any();
+        self.request.next = self.column_begins.val() & self.first_column.q.val();
+        self.requested.d.next = self.column_begins.val() & self.first_column.q.val();
         self.advance.next = self.tap.val();
         self.repeat.next = !self.last_column.val();
         self.first.next = self.first_tap.q.val();
-        self.column.next = self.place.q.val();
+        self.source_place.next = self.place.q.val();
         self.issuing.next = self.active.q.val();
 
+        self.columns_left.clock.next = self.clock.val();
+        self.columns_left.value.next = self.columns.val();
+        self.columns_left.load.next =
+            self.start.val() | (self.column_ends.val() & self.last_column.val());
+        self.columns_left.step.next = self.column_ends.val();
+        self.place.clock.next = self.clock.val();
+        self.place.value.next = self.source_lane.val();
+        self.place.load.next =
+            self.start.val() | (self.column_ends.val() & self.last_column.val());
+        self.place.step.next = self.column_ends.val();
         self.multiplication.clock.next = self.clock.val();
         self.multiplication.load.next = self.tap.val() & self.last_tap.val() & self.product.val();
         self.multiplication.value.next = self.waits.val();
@@ -145,16 +156,14 @@ impl<const A: usize> Logic for OutputIssue<A> {
             self.first_tap.d.next = self.last_tap.val();
         }
         if self.column_ends.val() {
-            self.place.d.next = self.next_place.val();
-            if self.last_column.val() {
-                self.place.d.next = 0.into();
-                self.active.d.next = !self.grid.end.val();
-            }
+            self.first_column.d.next = self.last_column.val();
+        }
+        if self.column_ends.val() & self.last_column.val() {
+            self.active.d.next = !self.grid.end.val();
         }
         if self.start.val() {
             self.active.d.next = true;
-            self.begun.d.next = false;
-            self.place.d.next = 0.into();
+            self.first_column.d.next = true;
             self.first_tap.d.next = true;
         }
         if self.reset.val() {

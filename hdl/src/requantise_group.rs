@@ -56,6 +56,8 @@ pub struct RequantiseGroup<const V: usize, const W: usize, const Q: usize, const
     taken: Signal<Local, Bit>,
     last: Signal<Local, Bit>,
     index: [Constant<Bits<5>>; V],
+    /// There is at least one column.
+    first: [Constant<Bit>; V],
 }
 
 impl<const V: usize, const W: usize, const Q: usize, const M: usize> Default
@@ -95,6 +97,7 @@ impl<const V: usize, const W: usize, const Q: usize, const M: usize> Default
             ready: Default::default(),
             taken: Default::default(),
             last: Default::default(),
+            first: std::array::from_fn(|i| Constant::new(i == 0)),
             index: std::array::from_fn(|i| Constant::new(bits(i as u64))),
         }
     }
@@ -120,7 +123,7 @@ impl<const V: usize, const W: usize, const Q: usize, const M: usize> Logic
         for i in 0..V {
             self.lane[i].clock.next = self.clock.val();
             self.lane[i].reset.next = self.reset.val();
-            self.lane[i].load.next = self.taken.val() & (self.columns.val() > self.index[i].val());
+            self.lane[i].load.next = self.taken.val() & (self.first[i].val() | (self.columns.val() > self.index[i].val()));
             self.lane[i].value.next = self.value[i].val();
             self.lane[i].bias.next = self.bias[i].val();
             self.lane[i].multiplier.next = self.multiplier[i].val();

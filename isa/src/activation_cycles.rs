@@ -44,7 +44,7 @@ pub fn activate(
         .collect();
     let latency = accumulator_read_latency(config.lanes);
     let mut unit = Unit::default();
-    let mut free = 1;
+    let mut free = 2;
     for _ in 0..positions {
         let request = free.max(unit.room());
         // A column a cycle; words are asked for every other cycle at most.
