@@ -13,9 +13,9 @@
 //! ```
 //! `load` in cycle t, while `ready` is up, takes multiplier, steps and zero point of that
 //! cycle, and the sum of `value` and `bias` of the cycle before. An output of d digits
-//! lets the next be loaded in cycle t+d+1, where d is `step_count - idle_steps` (see
-//! [`quern_isa::numerics`]), but 3 at least; its `code` stands from cycle t+d+8 on,
-//! until that of the next. Time never depends on data.
+//! lets the next be loaded in cycle t+d, where d is `step_count - idle_steps` (see
+//! [`quern_isa::numerics`]), but 4 at least; its `code` stands from cycle t+d+6 on, until
+//! that of the next. Time never depends on data.
 //!
 //! `even_code`: ties go to the even code, not to the even product.
 //!
@@ -47,6 +47,7 @@ pub struct Requantise<const W: usize, const Q: usize, const M: usize> {
     countdown: DFF<Bits<4>>,
     running: DFF<Bit>,
     /// That many cycles before the first digit.
+    wait_3: DFF<Bit>,
     wait_2: DFF<Bit>,
     wait_1: DFF<Bit>,
     first: DFF<Bit>,
@@ -83,6 +84,7 @@ pub struct Requantise<const W: usize, const Q: usize, const M: usize> {
     last: Signal<Local, Bit>,
     shifted: Signal<Local, Bits<W>>,
     against_sign: Signal<Local, Bits<W>>,
+    above_digit: Signal<Local, Bits<W>>,
     overflow: Signal<Local, Bit>,
     whole: Signal<Local, Bits<11>>,
     offset: Signal<Local, Bits<11>>,
@@ -94,10 +96,11 @@ pub struct Requantise<const W: usize, const Q: usize, const M: usize> {
     is_low: Signal<Local, Bit>,
     is_high: Signal<Local, Bit>,
 
-    /// The steps of an output end here.
+    /// What the countdown is at the last digit.
     end: Constant<Bits<4>>,
-    /// Steps of an output of the shortest time, three digits, and of two.
+    /// Steps of an output of the shortest time, four digits, and of three and two.
     least_steps: Constant<Bits<4>>,
+    three_digit_steps: Constant<Bits<4>>,
     two_digit_steps: Constant<Bits<4>>,
     digit_bits: Constant<Bits<W>>,
     digit_sign: Constant<Bits<W>>,
@@ -123,6 +126,7 @@ impl<const W: usize, const Q: usize, const M: usize> Default for Requantise<W, Q
             code: Default::default(),
             countdown: Default::default(),
             running: Default::default(),
+            wait_3: Default::default(),
             wait_2: Default::default(),
             wait_1: Default::default(),
             first: Default::default(),
@@ -155,6 +159,7 @@ impl<const W: usize, const Q: usize, const M: usize> Default for Requantise<W, Q
             last: Default::default(),
             shifted: Default::default(),
             against_sign: Default::default(),
+            above_digit: Default::default(),
             overflow: Default::default(),
             whole: Default::default(),
             offset: Default::default(),
@@ -165,8 +170,9 @@ impl<const W: usize, const Q: usize, const M: usize> Default for Requantise<W, Q
             high_sum: Default::default(),
             is_low: Default::default(),
             is_high: Default::default(),
-            end: Constant::new(bits(idle)),
-            least_steps: Constant::new(bits(idle + 3)),
+            end: Constant::new(bits(idle + 1)),
+            least_steps: Constant::new(bits(idle + 4)),
+            three_digit_steps: Constant::new(bits(idle + 3)),
             two_digit_steps: Constant::new(bits(idle + 2)),
             digit_bits: Constant::new(bits(Q as u64)),
             digit_sign: Constant::new(bits(Q as u64 - 1)),
@@ -185,6 +191,7 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             clock,
             countdown,
             running,
+            wait_3,
             wait_2,
             wait_1,
             first,
@@ -223,7 +230,8 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
         self.finished.next = self.countdown.q.val() == self.end.val();
         self.ready.next = self.finished.val();
         self.last.next = self.running.q.val() & self.finished.val();
-        self.wait_2.d.next = false;
+        self.wait_3.d.next = false;
+        self.wait_2.d.next = self.wait_3.q.val();
         self.wait_1.d.next = self.wait_2.q.val();
         self.first.d.next = self.wait_1.q.val();
         if self.finished.val() {
@@ -237,10 +245,12 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             if self.steps.val() < self.least_steps.val() {
                 self.countdown.d.next = self.least_steps.val();
                 self.first.d.next = false;
-                self.wait_1.d.next = true;
-                if self.steps.val() != self.two_digit_steps.val() {
-                    self.wait_1.d.next = false;
+                if self.steps.val() == self.three_digit_steps.val() {
+                    self.wait_1.d.next = true;
+                } else if self.steps.val() == self.two_digit_steps.val() {
                     self.wait_2.d.next = true;
+                } else {
+                    self.wait_3.d.next = true;
                 }
             }
         }
@@ -254,7 +264,7 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             self.against_sign.next = !self.rest.q.val();
         }
         self.previous.d.next = self.rest.q.val().get_bit(self.digit_sign.val().index());
-        if self.wait_2.q.val() | self.wait_1.q.val() {
+        if self.wait_3.q.val() | self.wait_2.q.val() | self.wait_1.q.val() {
             self.rest.d.next = self.rest.q.val();
             self.previous.d.next = false;
         }
@@ -271,9 +281,9 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
         self.scale.first.next = self.first.q.val();
         self.scale.last.next = self.last.val();
 
-        // Above the last digit there must be nothing but its sign.
-        self.overflow.next =
-            self.against_sign.val().any() | (self.previous.q.val() != self.negative.q.val());
+        // From the sign of the last digit on there must be nothing but the sum's.
+        self.above_digit.next = self.against_sign.val() >> self.digit_sign.val();
+        self.overflow.next = self.above_digit.val().any();
         if self.last.val() {
             self.overflow_1.d.next = self.overflow.val();
             self.negative_1.d.next = self.negative.q.val();
@@ -289,7 +299,6 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
 
         self.rounding.digit.next = self.scale.fraction.val();
         self.rounding.first.next = self.first_2.q.val();
-        self.rounding.skip.next = self.last_2.q.val();
         self.rounding.half.next = self.scale.half.val();
         self.rounding.close.next = self.scale.close.val();
         self.rounding.whole.next = self.scale.whole.val();

@@ -8,9 +8,9 @@
 //! ```
 //! `take` answers `valid`: then the values have been read in the cycle before, and
 //! their parameters are read in this one. Of the lanes only the first `columns` take
-//! part. With d digits in the slowest lane's sum, 3 at least, the next `take` comes d+1
+//! part. With d digits in the slowest lane's sum, 4 at least, the next `take` comes d
 //! cycles later at the earliest, and `code` and `code_tag` stand, with a pulse on
-//! `done`, d+7 cycles later, and one cycle more.
+//! `done`, d+6 cycles later, and one cycle more.
 //!
 //! Number formats: those of [`Requantise`].
 
@@ -45,7 +45,7 @@ pub struct RequantiseGroup<const V: usize, const W: usize, const Q: usize, const
     held_tag: DFF<Bit>,
     tag_1: DFF<Bit>,
     tag_5: DFF<Bit>,
-    // That many cycles after the cycle in which the slowest lane is through.
+    // That many cycles after the slowest lane's last digit.
     last_1: DFF<Bit>,
     last_2: DFF<Bit>,
     last_3: DFF<Bit>,
@@ -123,7 +123,8 @@ impl<const V: usize, const W: usize, const Q: usize, const M: usize> Logic
         for i in 0..V {
             self.lane[i].clock.next = self.clock.val();
             self.lane[i].reset.next = self.reset.val();
-            self.lane[i].load.next = self.taken.val() & (self.first[i].val() | (self.columns.val() > self.index[i].val()));
+            self.lane[i].load.next = self.taken.val()
+                & (self.first[i].val() | (self.columns.val() > self.index[i].val()));
             self.lane[i].value.next = self.value[i].val();
             self.lane[i].bias.next = self.bias[i].val();
             self.lane[i].multiplier.next = self.multiplier[i].val();

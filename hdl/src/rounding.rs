@@ -9,9 +9,9 @@
 //!        └───────────────────────────────────────┘
 //! ```
 //! One digit of the low part of the fraction per cycle, lowest first, the first one
-//! marked by `first`. The upper part comes in the cycle after the last digit, which
-//! `skip` marks as bringing none, and stays for one cycle more. In that cycle, and
-//! only then, `up` is valid; the next fraction may begin in it.
+//! marked by `first`. The upper part comes with the last digit, `close` and `odd` a
+//! cycle later, in which `whole` and `half` still stand. In that cycle, and only then,
+//! `up` is valid; the next fraction may begin in it.
 //!
 //! `digit`: `Q` bits. `whole`: the integer part, rounded down, in two's complement.
 //! `half`: the highest bit of the fraction; `close`: the `Q * idle_steps(Q) - 1` bits
@@ -46,7 +46,6 @@ pub struct Rounding<const Q: usize> {
     pub clock: Signal<In, Clock>,
     pub digit: Signal<In, Bits<Q>>,
     pub first: Signal<In, Bit>,
-    pub skip: Signal<In, Bit>,
     pub half: Signal<In, Bit>,
     pub close: Signal<In, Bit>,
     pub whole: Signal<In, Bits<9>>,
@@ -103,7 +102,6 @@ impl<const Q: usize> Default for Rounding<Q> {
             clock: Default::default(),
             digit: Default::default(),
             first: Default::default(),
-            skip: Default::default(),
             half: Default::default(),
             close: Default::default(),
             whole: Default::default(),
@@ -170,26 +168,24 @@ impl<const Q: usize> Logic for Rounding<Q> {
         }
         self.other_ones.next = self.digit.val() & !self.highest_one.val();
 
-        if !self.skip.val() {
-            self.run_bit.d.next = self.top.val();
-            self.run.d.next = self.lead.val();
-            if self.uniform.val() {
-                if self.first.val() {
-                    if !self.top.val() {
-                        self.run.d.next = self.endless.val();
-                    }
-                } else if self.top.val() == self.run_bit.q.val() {
-                    self.run.d.next = self.longer.val();
-                    if self.run.q.val() > self.growing.val() {
-                        self.run.d.next = self.endless.val();
-                    }
+        self.run_bit.d.next = self.top.val();
+        self.run.d.next = self.lead.val();
+        if self.uniform.val() {
+            if self.first.val() {
+                if !self.top.val() {
+                    self.run.d.next = self.endless.val();
+                }
+            } else if self.top.val() == self.run_bit.q.val() {
+                self.run.d.next = self.longer.val();
+                if self.run.q.val() > self.growing.val() {
+                    self.run.d.next = self.endless.val();
                 }
             }
-            self.any_one.d.next = self.digit_any.val() | (self.any_one.q.val() & !self.first.val());
-            self.many_ones.d.next = self.other_ones.val().any()
-                | (self.digit_any.val() & self.any_one.q.val() & !self.first.val())
-                | (self.many_ones.q.val() & !self.first.val());
         }
+        self.any_one.d.next = self.digit_any.val() | (self.any_one.q.val() & !self.first.val());
+        self.many_ones.d.next = self.other_ones.val().any()
+            | (self.digit_any.val() & self.any_one.q.val() & !self.first.val())
+            | (self.many_ones.q.val() & !self.first.val());
 
         // A fraction is rounded down, so the integer part of a negative product's
         // magnitude is the complement (where the fraction is 0 it is one more, but

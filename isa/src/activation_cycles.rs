@@ -90,12 +90,11 @@ fn interval(
     columns: usize,
     parameters: impl Fn(usize) -> ChannelParameters,
 ) -> u64 {
-    const LEAST_DIGITS: u32 = 3;
+    const LEAST_DIGITS: u32 = 4;
     let rows = config.requantise_rows;
-    let digits = (first..first + columns.min(config.vector_lanes))
+    (first..first + columns.min(config.vector_lanes))
         .map(|index| step_count(parameters(index).steps, rows) - idle_steps(rows))
-        .fold(LEAST_DIGITS, u32::max);
-    digits as u64 + 1
+        .fold(LEAST_DIGITS, u32::max) as u64
 }
 
 /// From the queue on.

@@ -77,36 +77,40 @@ fn digit_multiplier<const Q: usize, const M: usize>(values: usize) {
     for (value, multiplier, digits, pause) in stream {
         let value = wrap(value as i64, (digits * Q) as u32) as i64;
         let product = value as i128 * multiplier as i128;
-        for cycle in 0..digits + 1 + pause {
+        for cycle in 0..digits + pause {
             let busy = cycle < digits;
             let place = cycle * Q;
             unit.digit.next = low_bits(if busy { value >> place } else { 0x5a });
             unit.previous.next = busy && place > 0 && (value >> (place - 1)) & 1 == 1;
             unit.first.next = cycle == 0;
-            unit.last.next = cycle == digits;
+            unit.last.next = cycle + 1 == digits;
             unit.multiplier.next = bits(multiplier);
             unit.cycle();
             fractions.push(busy.then_some((product >> place) as i64));
-            uppers.push((cycle == digits).then_some((product >> (digits * Q)) as i64));
+            uppers.push((cycle + 1 == digits).then_some((product >> (digits * Q)) as i64));
             // A recorded cycle ends with its clock edge: the outputs are now those
             // of the next cycle.
             let row = fractions.len() - 2;
             if let Some(fraction) = fractions[row] {
                 assert_eq!(unit.fraction.val(), low_bits(fraction));
             }
+            let half = |upper: i64| (upper >> (point - 1)) & 1 == 1;
+            // What is made of the upper part comes a cycle later.
+            if let Some(upper) = held {
+                let below_half = upper & ((1 << (point - 1)) - 1);
+                let close = if half(upper) {
+                    0
+                } else {
+                    (1 << (point - 1)) - 1
+                };
+                let in_range = (-256..256).contains(&(upper >> point));
+                assert_eq!(unit.out_of_range.val(), !in_range, "{value} * {multiplier}");
+                assert_eq!(unit.close.val(), below_half == close);
+            }
             held = uppers[row].or(held);
             if let Some(upper) = held {
-                let whole = upper >> point;
-                let (half, below_half) = (
-                    (upper >> (point - 1)) & 1 == 1,
-                    upper & ((1 << (point - 1)) - 1),
-                );
-                let close = if half { 0 } else { (1 << (point - 1)) - 1 };
-                assert_eq!(unit.whole.val(), low_bits(whole));
-                let in_range = (-256..256).contains(&whole);
-                assert_eq!(unit.out_of_range.val(), !in_range, "{value} * {multiplier}");
-                assert_eq!(unit.half.val(), half);
-                assert_eq!(unit.close.val(), below_half == close);
+                assert_eq!(unit.whole.val(), low_bits(upper >> point));
+                assert_eq!(unit.half.val(), half(upper));
             }
         }
     }
@@ -156,19 +160,19 @@ fn rounding<const Q: usize>() {
         for digit in 0..lower_digits {
             unit.digit.next = low_bits(fraction >> (digit * Q));
             unit.first.next = digit == 0;
-            unit.skip.next = false;
+            if digit + 1 == lower_digits {
+                unit.whole.next = low_bits(whole);
+                unit.half.next = (fraction >> (width - 1)) & 1 == 1;
+            }
             unit.cycle();
         }
-        // Any digit may stand in the skipped cycle.
+        // The next fraction's first digit may stand there already, or anything.
         unit.digit.next = low_bits(random as i64);
-        unit.skip.next = true;
-        unit.whole.next = low_bits(whole);
-        unit.half.next = (fraction >> (width - 1)) & 1 == 1;
         let top = fraction >> (width - upper as u32);
         unit.close.next = top == 1 << (upper - 1) || top == (1 << (upper - 1)) - 1;
         let odd = random & 1 == 1;
         unit.odd.next = odd;
-        unit.cycle();
+        unit.settle();
         let up = rounds_up(whole, fraction, width, odd);
         assert_eq!(unit.up.val(), up, "{whole} + {fraction:#x} / 2^{width}");
     }
@@ -256,7 +260,7 @@ fn run<const W: usize, const Q: usize, const M: usize>(
         if let (true, Some((_, parameters))) = (unit.take.val(), next) {
             let rows = Q as u32;
             let digits = step_count(parameters.steps, rows) - idle_steps(rows);
-            let interval = digits.max(3) + 1;
+            let interval = digits.max(4);
             take_at = cycle + interval;
             done_at.push_back(cycle + interval + 6);
             next = pending.next();
