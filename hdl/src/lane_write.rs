@@ -66,14 +66,15 @@ impl<const R: usize, const V: usize> Logic for LaneWrite<R, V> {
                 _ => format!("   data${i} = columns == 1 ? byte$0 : byte${i};\n"),
             })
             .collect();
+        // All of them when the one is shifted out.
         let lanes = match V {
-            1 => "1".to_owned(),
-            _ => format!("(({}'d1 << columns) - 1)", R + 1),
+            1 => format!("{R}'d1"),
+            _ => format!("(({R}'d1 << columns) - {R}'d1)"),
         };
         Verilog::Custom(format!(
             "\
 always @(*) begin
-   enable = write ? {lanes} << lane[{top}:0] : 0;
+   enable = write ? {lanes} << lane[{top}:0] : {R}'d0;
 {data}end
 "
         ))
