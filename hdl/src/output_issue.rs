@@ -139,8 +139,7 @@ impl<const A: usize> Logic for OutputIssue<A> {
         self.columns_left.step.next = self.column_ends.val();
         self.place.clock.next = self.clock.val();
         self.place.value.next = self.source_lane.val();
-        self.place.load.next =
-            self.start.val() | (self.column_ends.val() & self.last_column.val());
+        self.place.load.next = self.start.val() | (self.column_ends.val() & self.last_column.val());
         self.place.step.next = self.column_ends.val();
         self.multiplication.clock.next = self.clock.val();
         self.multiplication.load.next = self.tap.val() & self.last_tap.val() & self.product.val();

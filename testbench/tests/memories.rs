@@ -105,6 +105,9 @@ fn run_memory<const LANES: usize, const BITS: usize, const ADDRESS: usize>(acces
     memory.replay().unwrap();
 }
 
+/// A parameter word, where it is written, and bits that say how and what is read.
+type ParameterWrite = ((i32, u32, u8, u8), u64, u16);
+
 /// Each word is written, some by halves, while words elsewhere are read.
 fn run_parameter_memory<
     const V: usize,
@@ -114,7 +117,7 @@ fn run_parameter_memory<
     const P: usize,
 >(
     config: &Config,
-    words: &[((i32, u32, u8, u8), u64, u16)],
+    words: &[ParameterWrite],
 ) {
     let mut memory = Recorder::clocked(ParameterMemory::<V, L, W, M, P>::default(), |memory| {
         &mut memory.clock
@@ -181,9 +184,10 @@ fn run_lookup_memory<const V: usize, const W: usize, const B: usize, const A: us
     let mut golden = vec![0u32; 1 << A];
     for (reads, write, enable, value) in accesses {
         // A few entries only, so that they are found again.
-        let write = write % 16 << (A - 4);
+        let entry = |draw: u64| (draw % 16) << (A - 4);
+        let write = entry(*write);
         let enable = enable & ((1 << B) - 1);
-        let reads = reads.map(|read| match read % 16 << (A - 4) {
+        let reads = reads.map(|read| match entry(read) {
             read if read == write => read ^ 1,
             read => read,
         });
