@@ -1,22 +1,36 @@
-//! Walks the activation memory as the pattern says.
+//! Walks the activation memory for `matrix` and `vector`: holds the
+//! [`Pattern`](quern_isa::Pattern), and takes its positions and the taps of the
+//! instruction under way one step after the other.
 //!
 //! ```text
-//!  write ──► pattern: counts, strides
-//!                          │
-//!  start ──► base ─► row, tap, first tap ◄─ + ◄─┐
-//!                          │                    │ stride of the loop that steps
-//!  advance ────────────────┴──────► address ────┘
+//!  write ─► x_count, y_count,        start ─► base, inner, outer, positions_outer
+//!           strides                     │
+//!               └──────────┬────────────┘
+//!          ┌───────────────┴────────┐
+//!          ▼                        ▼
+//!  taps: inner, outer       positions: x, y (from base)
+//!          │ end ──► last_tap       │ end ──► last_position
+//!          └────────► + ◄───────────┘
+//!  next_word ────────►▲──► address
 //! ```
-//! `address` is that of the first step from the cycle after `start` on, and of the next
-//! step from the cycle after `advance`. One step per cycle: for each tap (outer, inner)
-//! all positions (y, x). Steps beyond the last are harmless.
+//! `write` keeps the fields of a `pattern`. `start` in cycle t keeps the operands of a
+//! walk and makes its first step the current one from cycle t+2 on; `advance` goes on
+//! to the next, cycle after cycle if wanted. After the last step comes the first again.
 //!
-//! Counts of 2^A read as zero; counted down to 1 they come out right.
+//! With `positions_outer` low, in `start`, the walk takes all positions for each tap in
+//! turn (`matrix`); else all taps for each position (`vector`), and once more for the
+//! same position if `repeat` is up in the last tap's `advance`.
+//!
+//! `address`, `last_position` and `last_tap` are those of the current step,
+//! combinational from registers; `next_word` adds 1 to `address`.
+//!
+//! Words and strides: modulo 2^A. Counts of 2^A (`outer`: of 256) are written as 0.
 
-use crate::LoadableCounter;
+use crate::{GridAddress, GridCounter};
 use rust_hdl::prelude::*;
 
-#[derive(LogicBlock)]
+/// `A`: address bits of the activation memory.
+#[derive(LogicBlock, Default)]
 pub struct AddressGenerator<const A: usize> {
     pub clock: Signal<In, Clock>,
     pub write: Signal<In, Bit>,
@@ -27,189 +41,110 @@ pub struct AddressGenerator<const A: usize> {
     pub inner_stride: Signal<In, Bits<A>>,
     pub outer_stride: Signal<In, Bits<A>>,
     pub start: Signal<In, Bit>,
+    pub positions_outer: Signal<In, Bit>,
     pub base: Signal<In, Bits<A>>,
     pub inner: Signal<In, Bits<A>>,
     pub outer: Signal<In, Bits<8>>,
     pub advance: Signal<In, Bit>,
-    pub address: Signal<Out, Bits<A>>,
-    /// The step is at the last position of its tap.
+    pub repeat: Signal<In, Bit>,
+    pub next_word: Signal<In, Bit>,
     pub last_position: Signal<Out, Bit>,
-    /// The step is at the last tap.
     pub last_tap: Signal<Out, Bit>,
-    held_x_count: DFF<Bits<A>>,
-    held_x_stride: DFF<Bits<A>>,
-    held_y_count: DFF<Bits<A>>,
-    held_y_stride: DFF<Bits<A>>,
-    held_inner_stride: DFF<Bits<A>>,
-    held_outer_stride: DFF<Bits<A>>,
-    held_inner: DFF<Bits<A>>,
-    x: LoadableCounter<A>,
-    y: LoadableCounter<A>,
-    inner_left: LoadableCounter<A>,
-    outer_left: LoadableCounter<8>,
-    /// The step's address, and where its row, its tap and its run of taps began.
-    step: DFF<Bits<A>>,
-    row: DFF<Bits<A>>,
-    tap: DFF<Bits<A>>,
-    run: DFF<Bits<A>>,
-    last_x: Signal<Local, Bit>,
-    last_y: Signal<Local, Bit>,
-    last_inner: Signal<Local, Bit>,
-    last_outer: Signal<Local, Bit>,
-    next_row: Signal<Local, Bit>,
-    next_tap: Signal<Local, Bit>,
-    next_run: Signal<Local, Bit>,
-    from: Signal<Local, Bits<A>>,
-    stride: Signal<Local, Bits<A>>,
-    sum: Signal<Local, Bits<A>>,
-    one: Constant<Bits<A>>,
-    one_run: Constant<Bits<8>>,
-}
-
-impl<const A: usize> Default for AddressGenerator<A> {
-    fn default() -> Self {
-        Self {
-            clock: Default::default(),
-            write: Default::default(),
-            x_count: Default::default(),
-            x_stride: Default::default(),
-            y_count: Default::default(),
-            y_stride: Default::default(),
-            inner_stride: Default::default(),
-            outer_stride: Default::default(),
-            start: Default::default(),
-            base: Default::default(),
-            inner: Default::default(),
-            outer: Default::default(),
-            advance: Default::default(),
-            address: Default::default(),
-            last_position: Default::default(),
-            last_tap: Default::default(),
-            held_x_count: Default::default(),
-            held_x_stride: Default::default(),
-            held_y_count: Default::default(),
-            held_y_stride: Default::default(),
-            held_inner_stride: Default::default(),
-            held_outer_stride: Default::default(),
-            held_inner: Default::default(),
-            x: LoadableCounter::down(),
-            y: LoadableCounter::down(),
-            inner_left: LoadableCounter::down(),
-            outer_left: LoadableCounter::down(),
-            step: Default::default(),
-            row: Default::default(),
-            tap: Default::default(),
-            run: Default::default(),
-            last_x: Default::default(),
-            last_y: Default::default(),
-            last_inner: Default::default(),
-            last_outer: Default::default(),
-            next_row: Default::default(),
-            next_tap: Default::default(),
-            next_run: Default::default(),
-            from: Default::default(),
-            stride: Default::default(),
-            sum: Default::default(),
-            one: Constant::new(1.into()),
-            one_run: Constant::new(1.into()),
-        }
-    }
+    pub address: Signal<Out, Bits<A>>,
+    x_count_field: DFF<Bits<A>>,
+    x_stride_field: DFF<Bits<A>>,
+    y_count_field: DFF<Bits<A>>,
+    y_stride_field: DFF<Bits<A>>,
+    inner_stride_field: DFF<Bits<A>>,
+    outer_stride_field: DFF<Bits<A>>,
+    base_field: DFF<Bits<A>>,
+    inner_field: DFF<Bits<A>>,
+    outer_field: DFF<Bits<8>>,
+    taps_inside: DFF<Bit>,
+    /// The cycle after `start`: the counters take the operands.
+    begin: DFF<Bit>,
+    position_counter: GridCounter<A, A>,
+    position: GridAddress<A>,
+    tap_counter: GridCounter<A, 8>,
+    tap: GridAddress<A>,
+    step_position: Signal<Local, Bit>,
+    step_tap: Signal<Local, Bit>,
+    further: Signal<Local, Bits<A>>,
 }
 
 impl<const A: usize> Logic for AddressGenerator<A> {
-    crate::unit!("Walks the activation memory as the pattern says.");
+    crate::unit!("Walks the activation memory for matrix and vector.");
 
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
             self,
             clock,
-            held_x_count,
-            held_x_stride,
-            held_y_count,
-            held_y_stride,
-            held_inner_stride,
-            held_outer_stride,
-            held_inner,
-            step,
-            row,
-            tap,
-            run
+            x_count_field,
+            x_stride_field,
+            y_count_field,
+            y_stride_field,
+            inner_stride_field,
+            outer_stride_field,
+            base_field,
+            inner_field,
+            outer_field,
+            taps_inside,
+            begin
         );
         if self.write.val() {
-            self.held_x_count.d.next = self.x_count.val();
-            self.held_x_stride.d.next = self.x_stride.val();
-            self.held_y_count.d.next = self.y_count.val();
-            self.held_y_stride.d.next = self.y_stride.val();
-            self.held_inner_stride.d.next = self.inner_stride.val();
-            self.held_outer_stride.d.next = self.outer_stride.val();
+            self.x_count_field.d.next = self.x_count.val();
+            self.x_stride_field.d.next = self.x_stride.val();
+            self.y_count_field.d.next = self.y_count.val();
+            self.y_stride_field.d.next = self.y_stride.val();
+            self.inner_stride_field.d.next = self.inner_stride.val();
+            self.outer_stride_field.d.next = self.outer_stride.val();
         }
-
-        // Which loop steps: the innermost that is not at its end.
-        self.last_x.next = self.x.q.val() == self.one.val();
-        self.last_y.next = self.y.q.val() == self.one.val();
-        self.last_inner.next = self.inner_left.q.val() == self.one.val();
-        self.last_outer.next = self.outer_left.q.val() == self.one_run.val();
-        self.next_row.next = self.advance.val() & self.last_x.val();
-        self.next_tap.next = self.advance.val() & self.last_x.val() & self.last_y.val();
-        self.next_run.next =
-            self.advance.val() & self.last_x.val() & self.last_y.val() & self.last_inner.val();
-        self.last_position.next = self.last_x.val() & self.last_y.val();
-        self.last_tap.next = self.last_inner.val() & self.last_outer.val();
-
-        self.x.clock.next = self.clock.val();
-        self.x.load.next = self.start.val() | self.next_row.val();
-        self.x.value.next = self.held_x_count.q.val();
-        self.x.step.next = self.advance.val();
-        self.y.clock.next = self.clock.val();
-        self.y.load.next = self.start.val() | self.next_tap.val();
-        self.y.value.next = self.held_y_count.q.val();
-        self.y.step.next = self.next_row.val();
-        self.inner_left.clock.next = self.clock.val();
-        self.inner_left.load.next = self.start.val() | self.next_run.val();
-        self.inner_left.value.next = self.held_inner.q.val();
-        self.inner_left.step.next = self.next_tap.val();
-        self.outer_left.clock.next = self.clock.val();
-        self.outer_left.load.next = self.start.val();
-        self.outer_left.value.next = self.outer.val();
-        self.outer_left.step.next = self.next_run.val();
-
-        self.from.next = self.step.q.val();
-        self.stride.next = self.held_x_stride.q.val();
-        if self.last_x.val() {
-            self.from.next = self.row.q.val();
-            self.stride.next = self.held_y_stride.q.val();
-            if self.last_y.val() {
-                self.from.next = self.tap.q.val();
-                self.stride.next = self.held_inner_stride.q.val();
-                if self.last_inner.val() {
-                    self.from.next = self.run.q.val();
-                    self.stride.next = self.held_outer_stride.q.val();
-                }
-            }
-        }
-        self.sum.next = self.from.val() + self.stride.val();
-        if self.advance.val() {
-            self.step.d.next = self.sum.val();
-        }
-        if self.next_row.val() {
-            self.row.d.next = self.sum.val();
-        }
-        if self.next_tap.val() {
-            self.tap.d.next = self.sum.val();
-        }
-        if self.next_run.val() {
-            self.run.d.next = self.sum.val();
-        }
-        self.address.next = self.step.q.val();
-
         if self.start.val() {
-            self.inner_left.value.next = self.inner.val();
-            self.held_inner.d.next = self.inner.val();
-            self.step.d.next = self.base.val();
-            self.row.d.next = self.base.val();
-            self.tap.d.next = self.base.val();
-            self.run.d.next = self.base.val();
+            self.base_field.d.next = self.base.val();
+            self.inner_field.d.next = self.inner.val();
+            self.outer_field.d.next = self.outer.val();
+            self.taps_inside.d.next = self.positions_outer.val();
         }
+        self.begin.d.next = self.start.val();
+
+        // The order of the walk.
+        self.step_tap.next =
+            self.advance.val() & (self.taps_inside.q.val() | self.position_counter.end.val());
+        self.step_position.next = self.advance.val()
+            & (!self.taps_inside.q.val() | (self.tap_counter.end.val() & !self.repeat.val()));
+
+        self.position_counter.clock.next = self.clock.val();
+        self.position_counter.restart.next = self.begin.q.val();
+        self.position_counter.step.next = self.step_position.val();
+        self.position_counter.x_count.next = self.x_count_field.q.val();
+        self.position_counter.y_count.next = self.y_count_field.q.val();
+        self.position.clock.next = self.clock.val();
+        self.position.restart.next =
+            self.begin.q.val() | (self.step_position.val() & self.position_counter.end.val());
+        self.position.step.next = self.step_position.val();
+        self.position.row_end.next = self.position_counter.row_end.val();
+        self.position.first.next = self.base_field.q.val();
+        self.position.x_stride.next = self.x_stride_field.q.val();
+        self.position.y_stride.next = self.y_stride_field.q.val();
+
+        self.tap_counter.clock.next = self.clock.val();
+        self.tap_counter.restart.next = self.begin.q.val();
+        self.tap_counter.step.next = self.step_tap.val();
+        self.tap_counter.x_count.next = self.inner_field.q.val();
+        self.tap_counter.y_count.next = self.outer_field.q.val();
+        self.tap.clock.next = self.clock.val();
+        self.tap.restart.next =
+            self.begin.q.val() | (self.step_tap.val() & self.tap_counter.end.val());
+        self.tap.step.next = self.step_tap.val();
+        self.tap.row_end.next = self.tap_counter.row_end.val();
+        self.tap.first.next = 0.into();
+        self.tap.x_stride.next = self.inner_stride_field.q.val();
+        self.tap.y_stride.next = self.outer_stride_field.q.val();
+
+        self.last_position.next = self.position_counter.end.val();
+        self.last_tap.next = self.tap_counter.end.val();
+        self.further.next = bit_cast::<A, 1>(self.next_word.val().into());
+        self.address.next = self.position.word.val() + self.tap.word.val() + self.further.val();
     }
 }

@@ -38,8 +38,8 @@
 use crate::matrix_unit::latency;
 use crate::{
     AccumulatorWord, Accumulators, ActivationBuffer, ActivationUnit, AddressGenerator, BeatRing,
-    Counters, InstructionRegister, Loader, MatrixSequencer, MatrixUnit, Memory, Sequencer, Store,
-    StreamPack, StreamUnpack,
+    Counters, InstructionRegister, Loader, LookupMemory, MatrixSequencer, MatrixUnit, Memory,
+    ParameterMemory, Sequencer, Store, StreamPack, StreamUnpack,
 };
 use quern_isa::cycles::matrix_latency;
 use quern_isa::{Config, Memories, Space, ASIC16, CU, TINY};
@@ -47,7 +47,7 @@ use rust_hdl::prelude::*;
 
 /// The sizes come from a [`Config`]; use the aliases [`Tiny`], [`Cu`], [`Asic16`].
 ///
-/// `R` lanes, `C` columns, `W` accumulator bits, `WB` their bytes, `H` bits of a dot
+/// `R` lanes, `C` columns, `V` vector lanes, `W` accumulator bits, `WB` their bytes, `H` bits of a dot
 /// product; `A`, `B`, `D`, `P` address bits of activations, weights, accumulators,
 /// parameters; `F` bits that are kept of an address or count; `L` bytes of a parameter
 /// word; `S` stream bytes, `S_BITS` their bits; `Q` requantiser rows, `M` multiplier bits.
@@ -55,6 +55,7 @@ use rust_hdl::prelude::*;
 pub struct Core<
     const R: usize,
     const C: usize,
+    const V: usize,
     const W: usize,
     const WB: usize,
     const H: usize,
@@ -91,15 +92,15 @@ pub struct Core<
     generator: AddressGenerator<A>,
     matrix_sequencer: MatrixSequencer<R, B, D>,
     weights: Memory<C, 8, B>,
-    parameters: Memory<L, 8, P>,
-    table: Memory<1, 8, 8>,
-    lookup: Memory<WB, 8, 9>,
+    parameters: ParameterMemory<V, L, W, M, P>,
+    code_table: LookupMemory<V, 8, 1, 8>,
+    lookup: LookupMemory<V, W, WB, 9>,
     activations: ActivationBuffer<R, A>,
     matrix: MatrixUnit<R, C, H>,
     accumulators: Accumulators<C, W, H, D>,
     accumulator: AccumulatorWord<C, W>,
     accumulator_read: DFF<Bit>,
-    activation_unit: ActivationUnit<R, C, W, A, D, P, L, Q, M>,
+    activation_unit: ActivationUnit<R, V, W, A, D, P, Q, M>,
     store: Store<R, C, W, S, F>,
     counters: Counters<S>,
     pack: StreamPack<S, S_BITS>,
@@ -110,15 +111,16 @@ pub struct Core<
 }
 
 /// Unit tests, waveforms, tape-out rehearsal.
-pub type Tiny = Core<4, 4, 32, 4, 18, 8, 7, 6, 6, 9, 10, 1, 8, 4, 27>;
+pub type Tiny = Core<4, 4, 1, 32, 4, 18, 8, 7, 6, 6, 9, 10, 1, 8, 4, 27>;
 /// Alchitry Cu.
-pub type Cu = Core<8, 6, 24, 3, 19, 9, 8, 8, 8, 9, 9, 1, 8, 4, 27>;
+pub type Cu = Core<8, 5, 1, 24, 3, 19, 9, 8, 8, 8, 9, 9, 1, 8, 4, 27>;
 /// Simulation and standard cells.
-pub type Asic16 = Core<16, 16, 32, 4, 20, 13, 12, 10, 10, 13, 10, 16, 128, 8, 31>;
+pub type Asic16 = Core<16, 16, 16, 32, 4, 20, 13, 12, 10, 10, 13, 10, 16, 128, 8, 31>;
 
 impl<
         const R: usize,
         const C: usize,
+        const V: usize,
         const W: usize,
         const WB: usize,
         const H: usize,
@@ -132,15 +134,16 @@ impl<
         const S_BITS: usize,
         const Q: usize,
         const M: usize,
-    > Core<R, C, W, WB, H, A, B, D, P, F, L, S, S_BITS, Q, M>
+    > Core<R, C, V, W, WB, H, A, B, D, P, F, L, S, S_BITS, Q, M>
 {
     /// `config` is the one the sizes are of.
     fn new(config: &Config) -> Self {
         assert_eq!(
-            [R, C, W, H, S, Q],
+            [R, C, V, W, H, S, Q],
             [
                 config.lanes,
                 config.columns,
+                config.vector_lanes,
                 config.accumulator_bits as usize,
                 16 + config.lanes.ilog2() as usize,
                 config.stream_bytes,
@@ -190,7 +193,7 @@ impl<
             matrix_sequencer: Default::default(),
             weights: Default::default(),
             parameters: Default::default(),
-            table: Default::default(),
+            code_table: Default::default(),
             lookup: Default::default(),
             activations: Default::default(),
             matrix: Default::default(),
@@ -213,9 +216,9 @@ impl<
         Memories {
             activations: self.activations.contents().collect(),
             weights: bytes(self.weights.contents()),
-            parameters: bytes(self.parameters.contents()),
-            table: bytes(self.table.contents()),
-            lookup: bytes(self.lookup.contents()),
+            parameters: self.parameters.contents().to_vec(),
+            table: self.code_table.contents().to_vec(),
+            lookup: self.lookup.contents().to_vec(),
             accumulators: self.accumulators.contents().collect(),
         }
     }
@@ -242,6 +245,7 @@ impl Asic16 {
 impl<
         const R: usize,
         const C: usize,
+        const V: usize,
         const W: usize,
         const WB: usize,
         const H: usize,
@@ -255,7 +259,7 @@ impl<
         const S_BITS: usize,
         const Q: usize,
         const M: usize,
-    > Logic for Core<R, C, W, WB, H, A, B, D, P, F, L, S, S_BITS, Q, M>
+    > Logic for Core<R, C, V, W, WB, H, A, B, D, P, F, L, S, S_BITS, Q, M>
 {
     crate::unit!("The whole accelerator.");
 
@@ -323,17 +327,16 @@ impl<
         for i in 0..L {
             self.parameters.write_data[i].next = self.unpack.place[i].val();
         }
-        self.table.clock.next = self.clock.val();
-        self.table.write_address.next = bit_cast::<8, F>(self.instruction.field_2.val());
-        self.table.write_enable.next = self.loader.table_enable.val();
-        self.table.write_data[0].next = self.unpack.place[0].val();
+        self.code_table.clock.next = self.clock.val();
+        self.code_table.write_address.next = bit_cast::<8, F>(self.instruction.field_2.val());
+        self.code_table.write_enable.next = self.loader.table_enable.val();
+        self.code_table.write_data[0].next = self.unpack.place[0].val();
         self.lookup.clock.next = self.clock.val();
         self.lookup.write_address.next = bit_cast::<9, F>(self.instruction.field_2.val());
         self.lookup.write_enable.next = self.loader.lookup_enable.val();
         for i in 0..WB {
             self.lookup.write_data[i].next = self.unpack.place[i].val();
         }
-        self.lookup.read_address.next = 0.into();
 
         // The walk over the activation memory.
         self.generator.clock.next = self.clock.val();
@@ -344,11 +347,19 @@ impl<
         self.generator.y_stride.next = bit_cast::<A, F>(self.instruction.field_8.val());
         self.generator.inner_stride.next = bit_cast::<A, 16>(self.instruction.field_10.val());
         self.generator.outer_stride.next = bit_cast::<A, 16>(self.instruction.field_12.val());
-        self.generator.start.next = self.sequencer.start_matrix.val();
+        self.generator.start.next =
+            self.sequencer.start_matrix.val() | self.sequencer.start_vector.val();
+        self.generator.positions_outer.next = self.sequencer.start_vector.val();
         self.generator.base.next = bit_cast::<A, F>(self.instruction.field_4.val());
+        if self.sequencer.start_vector.val() {
+            self.generator.base.next = bit_cast::<A, F>(self.instruction.field_2.val());
+        }
         self.generator.inner.next = bit_cast::<A, F>(self.instruction.field_8.val());
         self.generator.outer.next = self.instruction.field_10.val().get_bits::<8>(0);
-        self.generator.advance.next = self.matrix_sequencer.advance.val();
+        self.generator.advance.next =
+            self.matrix_sequencer.advance.val() | self.activation_unit.walk_advance.val();
+        self.generator.repeat.next = self.activation_unit.repeat.val();
+        self.generator.next_word.next = self.activation_unit.next_word.val();
 
         // Matrix.
         self.matrix_sequencer.clock.next = self.clock.val();
@@ -377,7 +388,7 @@ impl<
             self.accumulators.sum[i].next = self.matrix.sum[i].val();
         }
 
-        // Activate.
+        // Activate and vector.
         self.activation_unit.clock.next = self.clock.val();
         self.activation_unit.reset.next = self.reset.val();
         self.activation_unit.write_target.next = self.sequencer.write_target.val();
@@ -387,21 +398,40 @@ impl<
         self.activation_unit.y_stride.next = bit_cast::<A, F>(self.instruction.field_8.val());
         self.activation_unit.low.next = self.instruction.field_10.val().get_bits::<8>(0);
         self.activation_unit.high.next = self.instruction.field_10.val().get_bits::<8>(8);
-        self.activation_unit.start.next = self.sequencer.start_activate.val();
+        self.activation_unit.start_activate.next = self.sequencer.start_activate.val();
+        self.activation_unit.start_vector.next = self.sequencer.start_vector.val();
         self.activation_unit.accumulator.next = bit_cast::<D, F>(self.instruction.field_2.val());
         self.activation_unit.activation.next = bit_cast::<A, F>(self.instruction.field_4.val());
         self.activation_unit.parameter.next = bit_cast::<P, F>(self.instruction.field_6.val());
         self.activation_unit.columns.next = self.instruction.field_12.val().get_bits::<5>(0);
         self.activation_unit.lane.next = self.instruction.field_12.val().get_bits::<5>(8);
         self.activation_unit.table.next = self.sequencer.modifier.val().get_bit(0);
-        self.parameters.read_address.next = self.activation_unit.parameter_address.val();
-        for i in 0..L {
-            self.activation_unit.parameter_word[i].next = self.parameters.read_data[i].val();
+        self.activation_unit.even_code.next = false;
+        if self.sequencer.start_vector.val() {
+            self.activation_unit.table.next = self.sequencer.modifier.val().get_bit(2);
+            self.activation_unit.even_code.next = self.sequencer.modifier.val().get_bit(3);
         }
-        self.table.read_address.next = self.activation_unit.table_address.val();
-        self.activation_unit.table_data.next = self.table.read_data[0].val();
+        self.activation_unit.combine.next = self.sequencer.modifier.val().get_bits::<2>(0);
+        self.activation_unit.source_lane.next = self.instruction.field_10.val().get_bits::<5>(8);
+        self.activation_unit.zero_point_0.next = self.instruction.field_14.val().get_bits::<8>(0);
+        self.activation_unit.zero_point_1.next = self.instruction.field_14.val().get_bits::<8>(8);
+        self.activation_unit.last_tap.next = self.generator.last_tap.val();
+        for i in 0..R {
+            self.activation_unit.activation_word[i].next = self.activations.read_data[i].val();
+        }
+        self.parameters.read_address.next = self.activation_unit.parameter_address.val();
+        for i in 0..V {
+            self.activation_unit.accumulator_value[i].next = self.accumulator.value[i].val();
+            self.activation_unit.parameter_bias[i].next = self.parameters.bias[i].val();
+            self.activation_unit.parameter_multiplier[i].next = self.parameters.multiplier[i].val();
+            self.activation_unit.parameter_steps[i].next = self.parameters.steps[i].val();
+            self.activation_unit.parameter_zero_point[i].next = self.parameters.zero_point[i].val();
+            self.code_table.index[i].next = self.activation_unit.table_index[i].val();
+            self.activation_unit.table_entry[i].next = self.code_table.entry[i].val();
+            self.lookup.index[i].next = self.activation_unit.lookup_index[i].val();
+            self.activation_unit.lookup_entry[i].next = self.lookup.entry[i].val();
+        }
         self.activation_unit.accumulator_read.next = self.matrix_sequencer.read.val();
-        self.activation_unit.accumulator_value.next = self.accumulator.value[0].val();
 
         // The accumulators' read port, and the word that comes out of it.
         self.accumulators.address.next = self.matrix_sequencer.accumulator_address.val();
@@ -425,14 +455,15 @@ impl<
         // The activation memory's ports.
         self.activations.clock.next = self.clock.val();
         self.activations.address.next = self.generator.address.val();
-        self.activations.broadcast.next = self.store.reads_activations.val();
+        self.activations.broadcast.next =
+            self.store.reads_activations.val() | self.activation_unit.vector_reading.val();
         if self.store.reads_activations.val() {
             self.activations.address.next = bit_cast::<A, F>(self.store.address.val());
         }
         self.activations.write_address.next = self.activation_unit.write_address.val();
         self.activations.write_enable.next = self.activation_unit.write_enable.val();
         for i in 0..R {
-            self.activations.write_data[i].next = self.activation_unit.write_data.val();
+            self.activations.write_data[i].next = self.activation_unit.write_data[i].val();
         }
         if self.loader.activation_enable.val().any() {
             self.activations.write_address.next = bit_cast::<A, F>(self.instruction.field_2.val());

@@ -10,13 +10,13 @@
 //!                     │      ▲           ▲
 //!  digit, previous ───│──► recode ───────┤
 //!  multiplier ────────│──────┴───────────┘
-//!                     └─► [held at last] ─► whole, out_of_range, half, close
+//!                     └─► [upper, at last] ─┬─► whole, half
+//!                                           └─► [ ] ─► out_of_range, close
 //! ```
-//! One digit per cycle. The digits of a value come in consecutive cycles, the first
-//! marked by `first`; the cycle after the last digit, marked by `last`, brings none.
-//! The next value may follow at once. The digit of cycle t gives `fraction` in cycle
-//! t+2. A `last` in cycle t gives the upper part of the product from t+2 on, until two
-//! cycles after the next `last`.
+//! One digit per cycle. The digits of a value come in consecutive cycles, marked by
+//! `first` and `last`; the next value may follow at once. The digit of cycle t gives
+//! `fraction` in cycle t+2. A `last` in cycle t gives the upper part of the product from
+//! t+2 on, `out_of_range` and `close` from t+3 on, until the next one's.
 //!
 //! Each two bits are recoded, with the bit before them, to a multiple -2, -1, 0, 1 or
 //! 2 of the multiplier (A. D. Booth, 1951; O. L. MacSorley, 1961). A multiple is one
@@ -59,6 +59,7 @@ struct State {
     product: i64,
     last: bool,
     high: i64,
+    upper: i64,
 }
 
 impl<const Q: usize, const M: usize> Default for DigitMultiplier<Q, M> {
@@ -92,20 +93,22 @@ impl<const Q: usize, const M: usize> Logic for DigitMultiplier<Q, M> {
             product,
             last,
             high,
+            upper,
         } = &mut self._state;
+
+        let point = fraction_bits(Q);
+        let half = |upper: i64| (upper >> (point - 1)) & 1;
+        let below_half = *upper & ((1 << (point - 1)) - 1);
+        self.out_of_range.next = !(-256..256).contains(&(*upper >> point));
+        self.close.next = below_half == (1 - half(*upper)) * ((1 << (point - 1)) - 1);
 
         let sum = *high + *product;
         self.fraction.next = bits(sum as u64 & ((1 << Q) - 1));
         if *last {
-            let point = fraction_bits(Q);
-            let whole = *high >> point;
-            let below_half = *high & ((1 << (point - 1)) - 1);
-            let half = (*high >> (point - 1)) & 1;
-            self.whole.next = bits(whole as u64 & 0x1ff);
-            self.out_of_range.next = !(-256..256).contains(&whole);
-            self.half.next = half == 1;
-            self.close.next = below_half == (1 - half) * ((1 << (point - 1)) - 1);
+            *upper = sum >> Q;
         }
+        self.whole.next = bits((*upper >> point) as u64 & 0x1ff);
+        self.half.next = half(*upper) == 1;
 
         *high = match self.first.val() {
             true => 0,
@@ -188,6 +191,7 @@ wire [{sum}:0] sum_{i} = {{{{2{{{x_sign}}}}}, {x}, 1'b1}}
         "\
 wire [{digit_bits}:0] window = {{digit, previous}};
 reg [{high_msb}:0] high;
+reg [{high_msb}:0] upper;
 reg finished;
 {declarations}
 always @(posedge clock) begin
@@ -195,21 +199,22 @@ always @(posedge clock) begin
    else high <= sum_{last}[{sum}:3];
    fraction <= {{{low}}};
    finished <= last;
-   if (finished) begin
-      whole <= high[{whole_msb}:{point}];
-      out_of_range <= high[{high_msb}:{whole_msb}] != {{{extension}{{high[{high_msb}]}}}};
-      half <= high[{half}];
-      close <= high[{half_low}:0] == {{{half}{{~high[{half}]}}}};
-   end
+   if (finished) upper <= sum_{last}[{sum}:3];
+   out_of_range <= upper[{high_msb}:{whole_msb}] != {{{extension}{{upper[{high_msb}]}}}};
+   close <= upper[{half_low}:0] == {{{half}{{~upper[{half}]}}}};
+end
+
+always @(*) begin
+   whole = upper[{whole_msb}:{point}];
+   half = upper[{half}];
 end
 
 initial begin
 {initial}   high = 0;
+   upper = 0;
    finished = 0;
    fraction = 0;
-   whole = 0;
    out_of_range = 0;
-   half = 0;
    close = 0;
 end
 ",

@@ -11,19 +11,17 @@
 //!                                                                                     ▼
 //!                                        low, high ─────────────────────────► clamp ─► [code]
 //! ```
-//! `valid` says that another output is there. When `take` answers, `value` and `bias`
-//! have been read in the cycle before, and multiplier, steps, zero point and tag are
-//! read in this cycle; they may change, and `valid` may fall, in the next. A pulse on
-//! `start` in cycle t makes the first `take` come in cycle t+4.
+//! `load` in cycle t, while `ready` is up, takes multiplier, steps and zero point of that
+//! cycle, and the sum of `value` and `bias` of the cycle before. An output of d digits
+//! lets the next be loaded in cycle t+d, where d is `step_count - idle_steps` (see
+//! [`quern_isa::numerics`]), but 4 at least; its `code` stands from cycle t+d+6 on, until
+//! that of the next. Time never depends on data.
 //!
-//! Throughput: an output of d digits is followed by the next after max(d + 1, 4)
-//! cycles, where d is `step_count - idle_steps` (see [`quern_isa::numerics`]).
-//! Latency: `code` and `code_tag` stand, with a pulse on `done`, 6 cycles after that,
-//! and for two cycles more. Time never depends on data.
+//! `even_code`: ties go to the even code, not to the even product.
 //!
 //! `value`, `bias`: two's complement. `multiplier`: unsigned, `M = 23 + Q` bits.
-//! `zero_point`, `low`, `high`, `code`: offset binary; the bounds stand as long as
-//! `active`.
+//! `zero_point`, `low`, `high`, `code`: offset binary; the bounds and `even_code` stand
+//! until the last code.
 
 use crate::{DigitMultiplier, RoundSignificand, Rounding};
 use quern_isa::numerics::idle_steps;
@@ -33,28 +31,23 @@ use rust_hdl::prelude::*;
 pub struct Requantise<const W: usize, const Q: usize, const M: usize> {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
-    pub start: Signal<In, Bit>,
-    pub valid: Signal<In, Bit>,
-    pub take: Signal<Out, Bit>,
+    pub load: Signal<In, Bit>,
+    pub ready: Signal<Out, Bit>,
     pub value: Signal<In, Bits<W>>,
     pub bias: Signal<In, Bits<W>>,
     pub multiplier: Signal<In, Bits<M>>,
     pub steps: Signal<In, Bits<4>>,
     pub zero_point: Signal<In, Bits<8>>,
-    /// Comes out beside the code.
-    pub tag: Signal<In, Bit>,
+    pub even_code: Signal<In, Bit>,
     pub low: Signal<In, Bits<8>>,
     pub high: Signal<In, Bits<8>>,
     pub code: Signal<Out, Bits<8>>,
-    pub code_tag: Signal<Out, Bit>,
-    pub done: Signal<Out, Bit>,
-    /// Outputs are on their way.
-    pub active: Signal<Out, Bit>,
 
-    /// Cycles until the next `take`.
+    /// Cycles until the next `load`.
     countdown: DFF<Bits<4>>,
     running: DFF<Bit>,
     /// That many cycles before the first digit.
+    wait_3: DFF<Bit>,
     wait_2: DFF<Bit>,
     wait_1: DFF<Bit>,
     first: DFF<Bit>,
@@ -65,7 +58,6 @@ pub struct Requantise<const W: usize, const Q: usize, const M: usize> {
     previous: DFF<Bit>,
     held_multiplier: DFF<Bits<M>>,
     held_zero_point: DFF<Bits<8>>,
-    held_tag: DFF<Bit>,
     scale: DigitMultiplier<Q, M>,
 
     // One, two, ... cycles after the first and the last digit.
@@ -76,12 +68,9 @@ pub struct Requantise<const W: usize, const Q: usize, const M: usize> {
     last_3: DFF<Bit>,
     last_4: DFF<Bit>,
     last_5: DFF<Bit>,
-    last_6: DFF<Bit>,
     overflow_1: DFF<Bit>,
     negative_1: DFF<Bit>,
     zero_point_1: DFF<Bits<8>>,
-    tag_1: DFF<Bit>,
-    tag_5: DFF<Bit>,
     rounding: Rounding<Q>,
     up_4: DFF<Bit>,
     /// The code: bits 9 and 8, and the complement of the low byte.
@@ -91,9 +80,11 @@ pub struct Requantise<const W: usize, const Q: usize, const M: usize> {
     below_5: DFF<Bit>,
     code_6: DFF<Bits<8>>,
 
+    finished: Signal<Local, Bit>,
     last: Signal<Local, Bit>,
     shifted: Signal<Local, Bits<W>>,
     against_sign: Signal<Local, Bits<W>>,
+    above_digit: Signal<Local, Bits<W>>,
     overflow: Signal<Local, Bit>,
     whole: Signal<Local, Bits<11>>,
     offset: Signal<Local, Bits<11>>,
@@ -105,10 +96,11 @@ pub struct Requantise<const W: usize, const Q: usize, const M: usize> {
     is_low: Signal<Local, Bit>,
     is_high: Signal<Local, Bit>,
 
-    /// The steps of an output end here.
+    /// What the countdown is at the last digit.
     end: Constant<Bits<4>>,
-    /// Steps of an output that takes as long as the next one's fetch.
-    fetch_steps: Constant<Bits<4>>,
+    /// Steps of an output of the shortest time, four digits, and of three and two.
+    least_steps: Constant<Bits<4>>,
+    three_digit_steps: Constant<Bits<4>>,
     two_digit_steps: Constant<Bits<4>>,
     digit_bits: Constant<Bits<W>>,
     digit_sign: Constant<Bits<W>>,
@@ -121,23 +113,20 @@ impl<const W: usize, const Q: usize, const M: usize> Default for Requantise<W, Q
         Self {
             clock: Default::default(),
             reset: Default::default(),
-            start: Default::default(),
-            valid: Default::default(),
-            take: Default::default(),
+            load: Default::default(),
+            ready: Default::default(),
             value: Default::default(),
             bias: Default::default(),
             multiplier: Default::default(),
             steps: Default::default(),
             zero_point: Default::default(),
-            tag: Default::default(),
+            even_code: Default::default(),
             low: Default::default(),
             high: Default::default(),
             code: Default::default(),
-            code_tag: Default::default(),
-            done: Default::default(),
-            active: Default::default(),
             countdown: Default::default(),
             running: Default::default(),
+            wait_3: Default::default(),
             wait_2: Default::default(),
             wait_1: Default::default(),
             first: Default::default(),
@@ -148,7 +137,6 @@ impl<const W: usize, const Q: usize, const M: usize> Default for Requantise<W, Q
             previous: Default::default(),
             held_multiplier: Default::default(),
             held_zero_point: Default::default(),
-            held_tag: Default::default(),
             scale: Default::default(),
             first_1: Default::default(),
             first_2: Default::default(),
@@ -157,12 +145,9 @@ impl<const W: usize, const Q: usize, const M: usize> Default for Requantise<W, Q
             last_3: Default::default(),
             last_4: Default::default(),
             last_5: Default::default(),
-            last_6: Default::default(),
             overflow_1: Default::default(),
             negative_1: Default::default(),
             zero_point_1: Default::default(),
-            tag_1: Default::default(),
-            tag_5: Default::default(),
             rounding: Default::default(),
             up_4: Default::default(),
             page_5: Default::default(),
@@ -170,9 +155,11 @@ impl<const W: usize, const Q: usize, const M: usize> Default for Requantise<W, Q
             above_5: Default::default(),
             below_5: Default::default(),
             code_6: Default::default(),
+            finished: Default::default(),
             last: Default::default(),
             shifted: Default::default(),
             against_sign: Default::default(),
+            above_digit: Default::default(),
             overflow: Default::default(),
             whole: Default::default(),
             offset: Default::default(),
@@ -183,8 +170,9 @@ impl<const W: usize, const Q: usize, const M: usize> Default for Requantise<W, Q
             high_sum: Default::default(),
             is_low: Default::default(),
             is_high: Default::default(),
-            end: Constant::new(bits(idle)),
-            fetch_steps: Constant::new(bits(idle + 3)),
+            end: Constant::new(bits(idle + 1)),
+            least_steps: Constant::new(bits(idle + 4)),
+            three_digit_steps: Constant::new(bits(idle + 3)),
             two_digit_steps: Constant::new(bits(idle + 2)),
             digit_bits: Constant::new(bits(Q as u64)),
             digit_sign: Constant::new(bits(Q as u64 - 1)),
@@ -194,7 +182,7 @@ impl<const W: usize, const Q: usize, const M: usize> Default for Requantise<W, Q
 }
 
 impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, M> {
-    crate::unit!("Requantises accumulators to bytes, one after the other: add the bias, scale, round as f32 does, add the zero point, clamp.");
+    crate::unit!("Requantises values to bytes, one after the other: add the bias, scale, round as f32 does, add the zero point, clamp.");
 
     #[hdl_gen]
     fn update(&mut self) {
@@ -203,6 +191,7 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             clock,
             countdown,
             running,
+            wait_3,
             wait_2,
             wait_1,
             first,
@@ -212,7 +201,6 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             previous,
             held_multiplier,
             held_zero_point,
-            held_tag,
             first_1,
             first_2,
             last_1,
@@ -220,12 +208,9 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             last_3,
             last_4,
             last_5,
-            last_6,
             overflow_1,
             negative_1,
             zero_point_1,
-            tag_1,
-            tag_5,
             up_4,
             page_5,
             complement_5,
@@ -240,31 +225,35 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
         self.sum.d.next = self.value.val() + self.bias.val();
         self.round.value.next = self.sum.q.val();
 
-        // One output after the other. Few steps leave no time to fetch the next
-        // output: there the first digit waits.
-        self.take.next = self.valid.val() & (self.countdown.q.val() == self.end.val());
-        self.countdown.d.next = self.countdown.q.val() - 1;
-        self.wait_2.d.next = false;
+        // One output after the other. Few digits leave the end of the pipeline no time
+        // for the output before: there the first digit waits.
+        self.finished.next = self.countdown.q.val() == self.end.val();
+        self.ready.next = self.finished.val();
+        self.last.next = self.running.q.val() & self.finished.val();
+        self.wait_3.d.next = false;
+        self.wait_2.d.next = self.wait_3.q.val();
         self.wait_1.d.next = self.wait_2.q.val();
         self.first.d.next = self.wait_1.q.val();
-        if self.countdown.q.val() == self.end.val() {
-            self.running.d.next = self.valid.val();
-            self.countdown.d.next = self.end.val();
+        if self.finished.val() {
+            self.running.d.next = self.load.val();
+        } else {
+            self.countdown.d.next = self.countdown.q.val() - 1;
         }
-        if (self.countdown.q.val() == self.end.val()) & self.valid.val() {
+        if self.load.val() {
             self.countdown.d.next = self.steps.val();
             self.first.d.next = true;
-            if self.steps.val() < self.fetch_steps.val() {
-                self.countdown.d.next = self.fetch_steps.val();
+            if self.steps.val() < self.least_steps.val() {
+                self.countdown.d.next = self.least_steps.val();
                 self.first.d.next = false;
-                self.wait_1.d.next = true;
-                if self.steps.val() != self.two_digit_steps.val() {
-                    self.wait_1.d.next = false;
+                if self.steps.val() == self.three_digit_steps.val() {
+                    self.wait_1.d.next = true;
+                } else if self.steps.val() == self.two_digit_steps.val() {
                     self.wait_2.d.next = true;
+                } else {
+                    self.wait_3.d.next = true;
                 }
             }
         }
-        self.last.next = self.running.q.val() & (self.countdown.q.val() == self.end.val());
 
         // The value leaves digit by digit, lowest first, and its sign fills the top.
         self.shifted.next = self.rest.q.val() >> self.digit_bits.val();
@@ -275,17 +264,16 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             self.against_sign.next = !self.rest.q.val();
         }
         self.previous.d.next = self.rest.q.val().get_bit(self.digit_sign.val().index());
-        if self.wait_2.q.val() | self.wait_1.q.val() {
+        if self.wait_3.q.val() | self.wait_2.q.val() | self.wait_1.q.val() {
             self.rest.d.next = self.rest.q.val();
             self.previous.d.next = false;
         }
-        if self.countdown.q.val() == self.end.val() {
+        if self.load.val() {
             self.rest.d.next = self.round.rounded.val();
             self.negative.d.next = self.round.negative.val();
             self.previous.d.next = false;
             self.held_multiplier.d.next = self.multiplier.val();
             self.held_zero_point.d.next = self.zero_point.val();
-            self.held_tag.d.next = self.tag.val();
         }
         self.scale.digit.next = bit_cast::<Q, W>(self.rest.q.val());
         self.scale.previous.next = self.previous.q.val();
@@ -293,14 +281,13 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
         self.scale.first.next = self.first.q.val();
         self.scale.last.next = self.last.val();
 
-        // Above the last digit there must be nothing but its sign.
-        self.overflow.next =
-            self.against_sign.val().any() | (self.previous.q.val() != self.negative.q.val());
+        // From the sign of the last digit on there must be nothing but the sum's.
+        self.above_digit.next = self.against_sign.val() >> self.digit_sign.val();
+        self.overflow.next = self.above_digit.val().any();
         if self.last.val() {
             self.overflow_1.d.next = self.overflow.val();
             self.negative_1.d.next = self.negative.q.val();
             self.zero_point_1.d.next = self.held_zero_point.q.val();
-            self.tag_1.d.next = self.held_tag.q.val();
         }
         self.first_1.d.next = self.first.q.val();
         self.first_2.d.next = self.first_1.q.val();
@@ -309,14 +296,13 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
         self.last_3.d.next = self.last_2.q.val();
         self.last_4.d.next = self.last_3.q.val();
         self.last_5.d.next = self.last_4.q.val();
-        self.last_6.d.next = self.last_5.q.val();
 
         self.rounding.digit.next = self.scale.fraction.val();
         self.rounding.first.next = self.first_2.q.val();
-        self.rounding.skip.next = self.last_2.q.val();
         self.rounding.half.next = self.scale.half.val();
         self.rounding.close.next = self.scale.close.val();
         self.rounding.whole.next = self.scale.whole.val();
+        self.rounding.odd.next = self.even_code.val() & self.zero_point_1.q.val().get_bit(0);
         if self.last_3.q.val() {
             self.up_4.d.next = self.rounding.up.val();
         }
@@ -338,9 +324,6 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             (self.scale.out_of_range.val() | self.overflow_1.q.val()) & !self.negative_1.q.val();
         self.below_5.d.next =
             (self.scale.out_of_range.val() | self.overflow_1.q.val()) & self.negative_1.q.val();
-        if self.last_4.q.val() {
-            self.tag_5.d.next = self.tag_1.q.val();
-        }
 
         // Codes from -256 to 511 against bounds from 0 to 255. Comparing is the carry
         // of an addition, and with the complement at hand neither operand has to be
@@ -368,27 +351,10 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             }
         }
         self.code.next = self.code_6.q.val();
-        self.code_tag.next = self.tag_5.q.val();
-        self.done.next = self.last_6.q.val();
-        self.active.next = self.running.q.val()
-            | self.last_1.q.val()
-            | self.last_2.q.val()
-            | self.last_3.q.val()
-            | self.last_4.q.val()
-            | self.last_5.q.val()
-            | self.last_6.q.val();
 
-        if self.start.val() {
-            self.countdown.d.next = self.fetch_steps.val();
-        }
         if self.reset.val() {
             self.running.d.next = false;
-            self.last_1.d.next = false;
-            self.last_2.d.next = false;
-            self.last_3.d.next = false;
-            self.last_4.d.next = false;
-            self.last_5.d.next = false;
-            self.last_6.d.next = false;
+            self.countdown.d.next = self.end.val();
         }
     }
 }

@@ -9,9 +9,9 @@
 //!        └───────────────────────────────────────┘
 //! ```
 //! One digit of the low part of the fraction per cycle, lowest first, the first one
-//! marked by `first`. The upper part comes in the cycle after the last digit, which
-//! `skip` marks as bringing none, and stays for one cycle more. In that cycle, and
-//! only then, `up` is valid; the next fraction may begin in it.
+//! marked by `first`. The upper part comes with the last digit, `close` and `odd` a
+//! cycle later, in which `whole` and `half` still stand. In that cycle, and only then,
+//! `up` is valid; the next fraction may begin in it.
 //!
 //! `digit`: `Q` bits. `whole`: the integer part, rounded down, in two's complement.
 //! `half`: the highest bit of the fraction; `close`: the `Q * idle_steps(Q) - 1` bits
@@ -25,7 +25,8 @@
 //! place: `|f - 1/2| <= u = 2^(l-24)`. (Equal counts: the tie, with a last place of 0,
 //! is the even neighbour.) For products within 1/2 of zero `u` is half of that again.
 //! At a tie the even neighbour of the product is the odd `whole`'s next: `up` is
-//! bit 0 of `whole`. Elsewhere `up` is the half bit.
+//! bit 0 of `whole`, or with `odd`, which makes for the odd neighbour, its opposite.
+//! Elsewhere `up` is the half bit.
 //!
 //! With b1 the half bit and b2, b3, ... the bits below, the distance is at most u if
 //! - b1 = 0, and b2 ... b(24-l) are ones, or
@@ -45,10 +46,10 @@ pub struct Rounding<const Q: usize> {
     pub clock: Signal<In, Clock>,
     pub digit: Signal<In, Bits<Q>>,
     pub first: Signal<In, Bit>,
-    pub skip: Signal<In, Bit>,
     pub half: Signal<In, Bit>,
     pub close: Signal<In, Bit>,
     pub whole: Signal<In, Bits<9>>,
+    pub odd: Signal<In, Bit>,
     pub up: Signal<Out, Bit>,
 
     /// Length of the run in the digits; `ENDLESS` and anything above 18 alike.
@@ -101,10 +102,10 @@ impl<const Q: usize> Default for Rounding<Q> {
             clock: Default::default(),
             digit: Default::default(),
             first: Default::default(),
-            skip: Default::default(),
             half: Default::default(),
             close: Default::default(),
             whole: Default::default(),
+            odd: Default::default(),
             up: Default::default(),
             run: Default::default(),
             run_bit: Default::default(),
@@ -167,26 +168,24 @@ impl<const Q: usize> Logic for Rounding<Q> {
         }
         self.other_ones.next = self.digit.val() & !self.highest_one.val();
 
-        if !self.skip.val() {
-            self.run_bit.d.next = self.top.val();
-            self.run.d.next = self.lead.val();
-            if self.uniform.val() {
-                if self.first.val() {
-                    if !self.top.val() {
-                        self.run.d.next = self.endless.val();
-                    }
-                } else if self.top.val() == self.run_bit.q.val() {
-                    self.run.d.next = self.longer.val();
-                    if self.run.q.val() > self.growing.val() {
-                        self.run.d.next = self.endless.val();
-                    }
+        self.run_bit.d.next = self.top.val();
+        self.run.d.next = self.lead.val();
+        if self.uniform.val() {
+            if self.first.val() {
+                if !self.top.val() {
+                    self.run.d.next = self.endless.val();
+                }
+            } else if self.top.val() == self.run_bit.q.val() {
+                self.run.d.next = self.longer.val();
+                if self.run.q.val() > self.growing.val() {
+                    self.run.d.next = self.endless.val();
                 }
             }
-            self.any_one.d.next = self.digit_any.val() | (self.any_one.q.val() & !self.first.val());
-            self.many_ones.d.next = self.other_ones.val().any()
-                | (self.digit_any.val() & self.any_one.q.val() & !self.first.val())
-                | (self.many_ones.q.val() & !self.first.val());
         }
+        self.any_one.d.next = self.digit_any.val() | (self.any_one.q.val() & !self.first.val());
+        self.many_ones.d.next = self.other_ones.val().any()
+            | (self.digit_any.val() & self.any_one.q.val() & !self.first.val())
+            | (self.many_ones.q.val() & !self.first.val());
 
         // A fraction is rounded down, so the integer part of a negative product's
         // magnitude is the complement (where the fraction is 0 it is one more, but
@@ -219,7 +218,7 @@ impl<const Q: usize> Logic for Rounding<Q> {
 
         self.up.next = self.half.val();
         if self.close.val() & (self.run_bit.q.val() != self.half.val()) & self.tie.val() {
-            self.up.next = self.whole.val().get_bit(0);
+            self.up.next = self.whole.val().get_bit(0) ^ self.odd.val();
         }
     }
 }

@@ -8,7 +8,7 @@
 //! positions, and its writes hold up a load of activations. Their cycles depend on
 //! nothing else and are listed when an instruction of the activation unit starts.
 
-use crate::activation_cycles::ActivationTimes;
+use crate::activation_cycles::{accumulator_read_latency, ActivationTimes};
 use crate::{Config, Counters, Instruction, Source, Space, Unit, Waits};
 
 /// Cycles from the first beat of an instruction to the one that starts it, without
@@ -21,12 +21,6 @@ pub fn fetch_cycles(config: &Config) -> u64 {
 /// at the output.
 pub const fn matrix_latency(lanes: usize) -> u32 {
     lanes as u32 + 4
-}
-
-/// Cycles from the slot that the activation unit takes to the cycle in which the
-/// accumulator memory takes its address.
-pub const fn accumulator_read_latency(lanes: usize) -> u32 {
-    matrix_latency(lanes) + 1
 }
 
 /// Follows a run. Cycle 0 takes the first beat of `begin`.
@@ -250,7 +244,7 @@ impl Timing {
                 false => end.max(slot + rows),
             };
         }
-        slot + accumulator_read_latency(self.config.lanes) as u64 + 1
+        slot + accumulator_read_latency(self.config.lanes) + 1
     }
 
     /// The first cycle in which so many bytes of the output have been received.

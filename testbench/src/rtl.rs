@@ -97,20 +97,21 @@ trait SimulatedCore: Block {
 impl<
         const R: usize,
         const C: usize,
+        const V: usize,
         const W: usize,
+        const WB: usize,
         const H: usize,
         const A: usize,
         const B: usize,
         const D: usize,
-        const D1: usize,
         const P: usize,
-        const T: usize,
+        const F: usize,
         const L: usize,
         const S: usize,
         const S_BITS: usize,
         const Q: usize,
         const M: usize,
-    > SimulatedCore for Core<R, C, W, H, A, B, D, D1, P, T, L, S, S_BITS, Q, M>
+    > SimulatedCore for Core<R, C, V, W, WB, H, A, B, D, P, F, L, S, S_BITS, Q, M>
 {
     fn set_clock(&mut self, high: bool) {
         self.clock.next = Clock::from(high);

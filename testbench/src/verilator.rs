@@ -221,7 +221,7 @@ impl Places {
             activations: find("activations", bytes(Space::Activations))?,
             weights: find("weights", bytes(Space::Weights))?,
             parameters: find("parameters", bytes(Space::Parameters))?,
-            table: find("table", bytes(Space::Table))?,
+            table: find("code_table", bytes(Space::Table))?,
             lookup: find("lookup", bytes(Space::Lookup))?,
             accumulators: find(
                 "accumulators",

@@ -1,7 +1,8 @@
-//! Memory, activation buffer and accumulators against arrays of integers.
+//! Memories, activation buffer and accumulators against arrays of integers.
 
 use proptest::prelude::*;
-use quern_hdl::{Accumulators, ActivationBuffer, Memory};
+use quern_hdl::{Accumulators, ActivationBuffer, LookupMemory, Memory, ParameterMemory};
+use quern_isa::{ChannelParameters, Config, ASIC16, CU};
 use quern_testbench::cosim::Recorder;
 use rust_hdl::prelude::*;
 
@@ -24,6 +25,22 @@ proptest! {
     #[test]
     fn memory_of_32_bits_reads_what_was_written(accesses in accesses(4, 8, 32)) {
         run_memory::<4, 32, 3>(&accesses);
+    }
+
+    #[test]
+    fn parameters_are_read_as_they_were_encoded(
+        words in prop::collection::vec((any::<(i32, u32, u8, u8)>(), 0u64..1024, any::<u16>()), 300)
+    ) {
+        run_parameter_memory::<1, 9, 24, 27, 4>(&CU, &words);
+        run_parameter_memory::<4, 10, 32, 31, 6>(&ASIC16, &words);
+    }
+
+    #[test]
+    fn every_lane_looks_up_its_own_entry(
+        accesses in prop::collection::vec((any::<[u64; 4]>(), any::<u64>(), 0u64..8, any::<u32>()), 300)
+    ) {
+        run_lookup_memory::<1, 24, 3, 9>(&accesses);
+        run_lookup_memory::<4, 8, 1, 8>(&accesses);
     }
 
     #[test]
@@ -85,6 +102,118 @@ fn run_memory<const LANES: usize, const BITS: usize, const ADDRESS: usize>(acces
         }
     }
     assert_eq!(memory.contents(), golden.concat());
+    memory.replay().unwrap();
+}
+
+/// A parameter word, where it is written, and bits that say how and what is read.
+type ParameterWrite = ((i32, u32, u8, u8), u64, u16);
+
+/// Each word is written, some by halves, while words elsewhere are read.
+fn run_parameter_memory<
+    const V: usize,
+    const L: usize,
+    const W: usize,
+    const M: usize,
+    const P: usize,
+>(
+    config: &Config,
+    words: &[ParameterWrite],
+) {
+    let mut memory = Recorder::clocked(ParameterMemory::<V, L, W, M, P>::default(), |memory| {
+        &mut memory.clock
+    })
+    .warm_up(WARM_UP);
+    let mut golden = vec![vec![0; L]; 1 << P];
+    for &((bias, multiplier, steps, zero_point), write, enable) in words {
+        let write = write as usize % (1 << P);
+        // The words that are read together are not being written.
+        let read = (write + V + enable as usize % ((1 << P) - 2 * V + 1)) % (1 << P);
+        let word = ChannelParameters {
+            bias,
+            multiplier,
+            steps,
+            zero_point,
+        }
+        .encode(config);
+        let enable = match enable % 4 {
+            0 => enable as u64 >> 3 & ((1 << L) - 1),
+            _ => (1 << L) - 1,
+        };
+        memory.write_address.next = bits(write as u64);
+        memory.read_address.next = bits(read as u64);
+        memory.write_enable.next = bits(enable);
+        for (port, &byte) in memory.write_data.iter_mut().zip(&word) {
+            port.next = bits(byte as u64);
+        }
+        memory.cycle();
+        for lane in 0..V {
+            let parameters = ChannelParameters::decode(&golden[read / V * V + lane], config);
+            let field = |value: u64, width: usize| value & ((1 << width) - 1);
+            assert_eq!(
+                memory.bias[lane].val(),
+                bits(field(parameters.bias as u64, W))
+            );
+            let multiplier = field(parameters.multiplier as u64, M);
+            assert_eq!(memory.multiplier[lane].val(), bits(multiplier));
+            assert_eq!(
+                memory.steps[lane].val(),
+                bits(field(parameters.steps as u64, 4))
+            );
+            assert_eq!(
+                memory.zero_point[lane].val(),
+                bits(parameters.zero_point as u64)
+            );
+        }
+        for (byte, &value) in word.iter().enumerate() {
+            if enable >> byte & 1 == 1 {
+                golden[write][byte] = value;
+            }
+        }
+    }
+    assert_eq!(memory.contents(), golden.concat());
+    memory.replay().unwrap();
+}
+
+fn run_lookup_memory<const V: usize, const W: usize, const B: usize, const A: usize>(
+    accesses: &[([u64; 4], u64, u64, u32)],
+) {
+    let mut memory = Recorder::clocked(LookupMemory::<V, W, B, A>::default(), |memory| {
+        &mut memory.clock
+    })
+    .warm_up(WARM_UP);
+    let mut golden = vec![0u32; 1 << A];
+    for (reads, write, enable, value) in accesses {
+        // A few entries only, so that they are found again.
+        let entry = |draw: u64| (draw % 16) << (A - 4);
+        let write = entry(*write);
+        let enable = enable & ((1 << B) - 1);
+        let reads = reads.map(|read| match entry(read) {
+            read if read == write => read ^ 1,
+            read => read,
+        });
+        for (port, &read) in memory.index.iter_mut().zip(&reads) {
+            port.next = bits(read);
+        }
+        memory.write_address.next = bits(write);
+        memory.write_enable.next = bits(enable);
+        for (port, byte) in memory.write_data.iter_mut().zip(value.to_le_bytes()) {
+            port.next = bits(byte as u64);
+        }
+        memory.cycle();
+        for (port, &read) in memory.entry.iter().zip(&reads) {
+            assert_eq!(port.val(), bits(golden[read as usize] as u64));
+        }
+        let mut bytes = golden[write as usize].to_le_bytes();
+        for byte in (0..B).filter(|byte| enable >> byte & 1 == 1) {
+            bytes[byte] = value.to_le_bytes()[byte];
+        }
+        golden[write as usize] = u32::from_le_bytes(bytes);
+    }
+    let contents: Vec<u8> = golden
+        .iter()
+        .flat_map(|entry| entry.to_le_bytes()[..B].to_vec())
+        .collect();
+    assert_eq!(memory.contents(), contents);
     memory.replay().unwrap();
 }
 

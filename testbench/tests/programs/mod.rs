@@ -3,8 +3,8 @@
 #![allow(dead_code)] // Each test file uses a part.
 
 use quern_isa::{
-    Activate, Assembler, ChannelParameters, Config, Instruction, Matrix, Pattern, Program, Region,
-    Segment, Source, Space, Target, Waits,
+    Activate, Assembler, ChannelParameters, Combine, Config, Instruction, Matrix, Pattern, Program,
+    Region, Segment, Source, Space, Target, Vector, Waits,
 };
 
 /// A program under construction that places what is stored one after another in the host
@@ -173,7 +173,8 @@ pub fn random_step(writer: &mut Writer, random: &mut Random, counters: bool) {
     match random.bits() % 16 {
         0..=4 => random_load(writer, random),
         5..=8 => random_matrix(writer, random),
-        9..=12 => random_activate(writer, random),
+        9..=10 => random_activate(writer, random),
+        11..=12 => random_vector(writer, random),
         _ => random_store(writer, random, counters),
     }
 }
@@ -248,7 +249,7 @@ pub fn random_matrix(writer: &mut Writer, random: &mut Random) {
     let (inner, outer, activation) = loop {
         let inner = random.within(1, most_tiles) as u16;
         let outer = random.within(1, most_tiles / inner as usize) as u16;
-        if let Some(first) = first_word(&config, random, &pattern, inner, outer) {
+        if let Some(first) = first_word(&config, random, &pattern, (inner, outer), 0) {
             break (inner, outer, first);
         }
     };
@@ -287,15 +288,16 @@ fn random_pattern(config: &Config, random: &mut Random, most_positions: usize) -
     }
 }
 
-/// Some first word with which a walk stays inside the memory.
+/// Some first word with which a walk stays inside the memory, when at each step so many
+/// words more are read.
 fn first_word(
     config: &Config,
     random: &mut Random,
     pattern: &Pattern,
-    inner: u16,
-    outer: u16,
+    (inner, outer): (u16, u16),
+    further: i64,
 ) -> Option<u16> {
-    let reach = pattern.reach(0, inner, outer, 0);
+    let reach = pattern.reach(0, inner, outer, further);
     let last = config.activation_words as i64 - reach.end;
     (-reach.start <= last).then(|| random.within(-reach.start as usize, last as usize) as u16)
 }
@@ -326,6 +328,68 @@ pub fn random_activate(writer: &mut Writer, random: &mut Random) {
         lane: lane as u8,
     };
     writer.waiting(Instruction::Activate(activate), some_waits(random));
+}
+
+/// A vector instruction on a new target and, most of the time, a new pattern with as many
+/// positions.
+pub fn random_vector(writer: &mut Writer, random: &mut Random) {
+    let config = writer.config;
+    let most = 12;
+    let pattern = match writer.pattern {
+        Some(pattern) if pattern.positions() <= most && random.bits() % 4 == 0 => pattern,
+        _ => {
+            let pattern = random_pattern(&config, random, most);
+            writer.waiting(Instruction::Pattern(pattern), some_waits(random));
+            pattern
+        }
+    };
+    let target = Target {
+        // The same positions in another shape.
+        x_count: pattern.positions() as u16,
+        y_count: 1,
+        x_stride: random.within(0, 3) as u16,
+        ..random_target(&config, random, 1)
+    };
+    writer.waiting(Instruction::Target(target), some_waits(random));
+    let step = config.vector_lanes;
+    let lane = |random: &mut Random| random.within(0, (config.lanes - 1) / step) * step;
+    let (columns, source_lane, lane) = match random.bits() % 4 {
+        0 => {
+            let mut any = || random.within(0, config.lanes - 1);
+            (1, any(), any())
+        }
+        _ => (random.within(1, config.lanes), lane(random), lane(random)),
+    };
+    let further = |lane: usize| ((lane + columns - 1) / config.lanes) as i64;
+    let combine = Combine::ALL[random.bits() as usize % 4];
+    let (inner, outer, source) = loop {
+        let (inner, outer) = match combine {
+            Combine::Product if random.bits() % 2 == 0 => (2, 1),
+            Combine::Product => (1, 2),
+            _ => (random.within(1, 5) as u16, random.within(1, 3) as u16),
+        };
+        let taps = (inner, outer);
+        if let Some(first) = first_word(&config, random, &pattern, taps, further(source_lane)) {
+            break (inner, outer, first);
+        }
+    };
+    let reach = target.reach(0, further(lane));
+    let parameter = random.within(0, (config.parameter_words - step) / step) * step;
+    let vector = Vector {
+        combine,
+        table: random.bits() % 2 == 0,
+        even_code: random.bits() % 2 == 0,
+        activation: random.within(0, config.activation_words - reach.end as usize) as u16,
+        source,
+        parameter: parameter as u16,
+        inner,
+        outer: outer as u8,
+        columns: columns as u8,
+        source_lane: source_lane as u8,
+        lane: lane as u8,
+        zero_points: [random.bits() as u8, random.bits() as u8],
+    };
+    writer.waiting(Instruction::Vector(vector), some_waits(random));
 }
 
 fn random_target(config: &Config, random: &mut Random, most_positions: usize) -> Target {

@@ -1,0 +1,60 @@
+//! The address of the current place of a grid.
+//!
+//! ```text
+//!           restart      row_end
+//!  first ──────►┌───┐◄────────── row ◄───┐
+//!               │mux├──► + ──┬─► [word] ─┴─(at row ends)
+//!  word ───────►└───┘    ▲   └──────────────────► word
+//!  x_stride, y_stride, 0 ┘
+//! ```
+//! Latency 1 cycle. `restart` makes `word` the address `first`; otherwise `step` goes
+//! on by `x_stride`, or, at a `row_end`, from the row's first address by `y_stride`.
+//! Addresses are counted modulo 2^A.
+
+use rust_hdl::prelude::*;
+
+#[derive(LogicBlock, Default)]
+pub struct GridAddress<const A: usize> {
+    pub clock: Signal<In, Clock>,
+    pub restart: Signal<In, Bit>,
+    pub step: Signal<In, Bit>,
+    pub row_end: Signal<In, Bit>,
+    pub first: Signal<In, Bits<A>>,
+    pub x_stride: Signal<In, Bits<A>>,
+    pub y_stride: Signal<In, Bits<A>>,
+    pub word: Signal<Out, Bits<A>>,
+    current: DFF<Bits<A>>,
+    row: DFF<Bits<A>>,
+    origin: Signal<Local, Bits<A>>,
+    stride: Signal<Local, Bits<A>>,
+    sum: Signal<Local, Bits<A>>,
+}
+
+impl<const A: usize> Logic for GridAddress<A> {
+    crate::unit!("The address of the current place of a grid.");
+
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, current, row);
+        self.word.next = self.current.q.val();
+        // In a pause 0 is added: that takes no logic, where a clock enable would.
+        self.origin.next = self.current.q.val();
+        self.stride.next = 0.into();
+        if self.step.val() {
+            self.stride.next = self.x_stride.val();
+            if self.row_end.val() {
+                self.origin.next = self.row.q.val();
+                self.stride.next = self.y_stride.val();
+            }
+        }
+        if self.restart.val() {
+            self.origin.next = self.first.val();
+            self.stride.next = 0.into();
+        }
+        self.sum.next = self.origin.val() + self.stride.val();
+        self.current.d.next = self.sum.val();
+        if self.restart.val() | (self.step.val() & self.row_end.val()) {
+            self.row.d.next = self.sum.val();
+        }
+    }
+}
