@@ -157,7 +157,9 @@ impl Combine {
 /// value ([`Combine`]), which goes the way of an accumulator in [`Activate`], with
 /// `parameters[parameter + l % vector_lanes]`, to lane `lane + l`.
 ///
-/// Pattern and target have the same number of positions. With more than one vector
+/// Pattern and target have the same number of positions. The words from the lowest to
+/// the highest that are read and those that are written have none in common, because
+/// reading runs ahead of writing. With more than one vector
 /// lane `source_lane` and `lane` are multiples of them, or `columns` is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Vector {

@@ -258,12 +258,10 @@ impl Execution<'_> {
         )?;
         let parameters = self.parameters(activate.parameter, columns)?;
         let words = self.target_words(&target, activate.activation, lane, columns)?;
-        let times = activation_cycles::activate(
-            &self.config,
-            activate,
-            target.positions(),
-            |index| parameter_word(&self.memories.parameters, &self.config, index),
-        );
+        let times =
+            activation_cycles::activate(&self.config, activate, target.positions(), |index| {
+                parameter_word(&self.memories.parameters, &self.config, index)
+            });
         self.timing.activation(self.started, &times);
         for (position, word) in words.enumerate() {
             let sums = (activate.accumulator as usize + position) * self.config.columns;
@@ -302,12 +300,9 @@ impl Execution<'_> {
         );
         self.reach_in_range("activations", reach, self.config.activation_words)?;
         let words = self.target_words(&target, vector.activation, lane, columns)?;
-        let times = activation_cycles::vector(
-            &self.config,
-            vector,
-            target.positions(),
-            |index| parameter_word(&self.memories.parameters, &self.config, index),
-        );
+        let times = activation_cycles::vector(&self.config, vector, target.positions(), |index| {
+            parameter_word(&self.memories.parameters, &self.config, index)
+        });
         self.timing.activation(self.started, &times);
         let mut taps = Vec::new();
         for (word, offset) in words.zip(pattern.offsets()) {

@@ -362,24 +362,30 @@ pub fn random_vector(writer: &mut Writer, random: &mut Random) {
     };
     let further = |lane: usize| ((lane + columns - 1) / config.lanes) as i64;
     let combine = Combine::ALL[random.bits() as usize % 4];
-    let (inner, outer, source) = loop {
+    // The words it reads and those it writes are not the same.
+    let written = target.reach(0, further(lane));
+    let (inner, outer, source, activation) = loop {
         let (inner, outer) = match combine {
             Combine::Product if random.bits() % 2 == 0 => (2, 1),
             Combine::Product => (1, 2),
             _ => (random.within(1, 5) as u16, random.within(1, 3) as u16),
         };
         let taps = (inner, outer);
-        if let Some(first) = first_word(&config, random, &pattern, taps, further(source_lane)) {
-            break (inner, outer, first);
+        let Some(first) = first_word(&config, random, &pattern, taps, further(source_lane)) else {
+            continue;
+        };
+        let read = pattern.reach(first, inner, outer, further(source_lane));
+        let activation = random.within(0, config.activation_words - written.end as usize) as u16;
+        if read.end <= activation as i64 || activation as i64 + written.end <= read.start {
+            break (inner, outer, first, activation);
         }
     };
-    let reach = target.reach(0, further(lane));
     let parameter = random.within(0, (config.parameter_words - step) / step) * step;
     let vector = Vector {
         combine,
         table: random.bits() % 2 == 0,
         even_code: random.bits() % 2 == 0,
-        activation: random.within(0, config.activation_words - reach.end as usize) as u16,
+        activation,
         source,
         parameter: parameter as u16,
         inner,
