@@ -3,9 +3,11 @@
 //! levels at the pins of its Verilog.
 
 use quern_fpga::BoardCore;
+use quern_isa::numerics::encode_scale;
 use quern_isa::{
-    Instruction, Machine, Matrix, Program, Reference, Region, Segment, Source, Space, CU,
-    ERROR_ILLEGAL, ISA_VERSION,
+    Activate, Assembler, ChannelParameters, Combine, Instruction, Machine, Matrix, Pattern,
+    Program, Reference, Region, Segment, Source, Space, Target, Vector, Waits, CU, ERROR_ILLEGAL,
+    ISA_VERSION,
 };
 use quern_testbench::cosim::Recorder;
 use std::collections::VecDeque;
@@ -89,84 +91,105 @@ impl Board {
     }
 }
 
-fn load(space: Space, data: &[u8]) -> Vec<u8> {
-    let count = data.len() / CU.word_bytes(space);
-    let instruction = Instruction::Load {
-        space,
-        address: 0,
-        count: count as u16,
-    };
-    [&instruction.encode(), data].concat()
-}
-
-fn store(source: Source, count: u16) -> Vec<u8> {
-    Instruction::Store {
-        source,
-        address: 0,
-        count,
-    }
-    .encode()
-    .into()
-}
-
-/// Multiplies three words with a tile, and stores words and sums.
-fn stream() -> Vec<u8> {
-    let activations: Vec<u8> = (0..3 * CU.lanes).map(|i| (i * 37 + 5) as u8).collect();
+/// Multiplies three words with a tile, requantises the sums, adds words, and stores
+/// words and sums.
+fn program() -> Program {
+    let activations: Vec<u8> = (0..4 * CU.lanes).map(|i| (i * 37 + 5) as u8).collect();
     let weights: Vec<u8> = (0..8 * CU.columns).map(|i| (i * 91 + 128) as u8).collect();
-    [
-        Instruction::Begin {
-            version: ISA_VERSION,
-            fingerprint: CU.fingerprint(),
-        }
-        .encode()
-        .into(),
-        load(Space::Activations, &activations),
-        load(Space::Weights, &weights),
-        Instruction::Matrix(Matrix {
-            accumulate: false,
-            weight: 0,
-            activation: 0,
-            accumulator: 0,
-            positions: 3,
-            tiles: 1,
-            position_stride: 1,
-            tile_stride: 0,
-        })
-        .encode()
-        .into(),
-        store(Source::Accumulators, 3),
-        store(Source::Activations, 3),
-        Instruction::Halt.encode().into(),
-    ]
-    .concat()
+    let (multiplier, steps) = encode_scale(0.01, CU.requantise_rows);
+    let parameters = ChannelParameters {
+        bias: -300,
+        multiplier,
+        steps,
+        zero_point: 100,
+    };
+    let mut assembler = Assembler::new(&CU);
+    assembler.load(Space::Activations, 0, &activations);
+    assembler.load(Space::Weights, 0, &weights);
+    let words = parameters.encode(&CU).repeat(CU.columns);
+    assembler.load(Space::Parameters, 0, &words);
+    assembler.instruction(Instruction::Pattern(Pattern {
+        x_count: 3,
+        x_stride: 1,
+        y_count: 1,
+        y_stride: 0,
+        inner_stride: 1,
+        outer_stride: 0,
+    }));
+    assembler.instruction(Instruction::Matrix(Matrix {
+        accumulate: false,
+        accumulator: 0,
+        activation: 0,
+        weight: 0,
+        inner: 1,
+        outer: 1,
+    }));
+    assembler.instruction(Instruction::Target(Target {
+        x_count: 3,
+        x_stride: 1,
+        y_count: 1,
+        y_stride: 0,
+        low: 10,
+        high: 240,
+    }));
+    assembler.instruction(Instruction::Activate(Activate {
+        table: false,
+        accumulator: 0,
+        activation: 4,
+        parameter: 0,
+        columns: CU.columns as u8,
+        lane: 0,
+    }));
+    assembler.instruction(Instruction::Vector(Vector {
+        combine: Combine::Sum,
+        table: false,
+        even_code: false,
+        activation: 7,
+        source: 0,
+        parameter: 0,
+        inner: 2,
+        outer: 1,
+        columns: CU.lanes as u8,
+        source_lane: 0,
+        lane: 0,
+        zero_points: [0, 0],
+    }));
+    let sums = (3 * CU.columns * 4) as u32;
+    assembler.instruction(Instruction::Store {
+        source: Source::Accumulators,
+        address: 0,
+        count: 3,
+    });
+    assembler.receive(0, sums);
+    let words = (10 * CU.lanes) as u32;
+    assembler.store_to_host(0, &[(sums, words)]);
+    assembler.finish(sums + words, Region::default(), Region::default())
+}
+
+/// What a program sends.
+fn stream(program: &Program) -> Vec<u8> {
+    let literals = program.segments.iter().filter_map(|segment| match segment {
+        Segment::Send(bytes) => Some(bytes.as_slice()),
+        _ => None,
+    });
+    literals.collect::<Vec<_>>().concat()
 }
 
 #[test]
 fn a_program_on_the_serial_line_returns_what_the_reference_stores() {
-    let stored = 3 * CU.columns * 4 + 3 * CU.lanes;
-    let program = Program {
-        config: CU,
-        host_bytes: stored as u32,
-        input: Region::default(),
-        output: Region::default(),
-        segments: vec![
-            Segment::Send(stream()),
-            Segment::Receive {
-                offset: 0,
-                bytes: stored as u32,
-            },
-        ],
-    };
+    let program = program();
+    let stream = stream(&program);
+    let stored = program.host_bytes as usize;
     let mut golden = vec![0; stored];
     Reference::new(CU).run(&program, &mut golden).unwrap();
 
     let mut board = Board::new();
     board.cycles(1100);
     assert_eq!(board.leds & 0b1111_1110, 0, "idle, nothing lost, no error");
-    board.send(&stream());
-    board.cycles(40 * stream().len() / 2);
+    board.send(&stream);
+    board.cycles(40 * stream.len() / 2);
     assert_eq!(board.leds & 0b1111_1110, 0b10, "busy");
-    board.cycles(40 * stream().len() / 2 + 42 * stored);
+    board.cycles(40 * stream.len() / 2 + 42 * stored);
     assert_eq!(board.leds & 0b1111_1110, 0, "idle again");
     assert_eq!(board.received, golden);
     board.unit.replay().unwrap();
@@ -185,7 +208,9 @@ fn an_illegal_instruction_shows_its_error_on_the_leds_until_reset() {
         version: ISA_VERSION,
         fingerprint: CU.fingerprint(),
     };
-    let whole = [begin.encode(), Instruction::Halt.encode()].concat();
+    let whole = [begin, Instruction::Halt]
+        .map(|instruction| instruction.encode(Waits::NONE))
+        .concat();
     board.send(&whole[..16]);
     board.cycles(41 * 16);
     assert_eq!(board.leds & 0b1111_1110, 0b10, "busy");
