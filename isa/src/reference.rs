@@ -97,14 +97,7 @@ impl Execution<'_> {
     /// Executes one instruction; false after `Halt`.
     fn step(&mut self) -> Result<bool, MachineError> {
         let offset = self.consumed;
-        let cycle = self.timing.now() as u32;
         let (instruction, waits) = self.fetch(offset)?;
-        self.tracer.event(Event::Instruction {
-            index: self.index,
-            cycle,
-            instruction,
-            waits,
-        });
         let needed = self.hazards.waits(&instruction);
         if let Some(unit) = Unit::ALL
             .into_iter()
@@ -115,6 +108,12 @@ impl Execution<'_> {
         }
         self.hazards.start(&instruction, waits);
         self.started = self.timing.start(&instruction, waits);
+        self.tracer.event(Event::Instruction {
+            index: self.index,
+            cycle: self.started as u32,
+            instruction,
+            waits,
+        });
         match instruction {
             Instruction::Begin {
                 version,

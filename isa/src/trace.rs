@@ -23,7 +23,8 @@ impl<F: FnMut(Event<'_>)> Tracer for F {
 /// One line of a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// An instruction's first beat is accepted in `cycle`, counted from 0.
+    /// An instruction starts in `cycle`, counted from 0: it has been fetched, and has waited
+    /// for its units.
     Instruction {
         index: usize,
         cycle: u32,

@@ -7,7 +7,7 @@ use crate::{files, npy, table};
 use miette::{miette, IntoDiagnostic, Result, WrapErr};
 use quern_compiler::{compile, Array, Compiled, Options};
 use quern_isa::trace::Event;
-use quern_isa::{Config, Counters, Reference, CONFIGS};
+use quern_isa::{Config, Counters, Reference, Unit, CONFIGS};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,8 @@ struct LayerFigures {
     name: String,
     kind: &'static str,
     macs: u64,
-    /// From its first instruction to the next layer's.
+    /// From the start of its first matrix, vector or store to that of the next layer's.
+    /// (Loads run ahead, in the time of the layer before.)
     cycles: u64,
     utilisation: f64,
     bound: &'static str,
@@ -149,27 +150,46 @@ fn utilisation(macs: u64, cycles: u64, config: &Config) -> f64 {
     }
 }
 
-/// Runs the first sample; the cycle in which each instruction's first beat is taken.
-fn run_traced(compiled: &Compiled, input: &Array) -> Result<(Counters, Vec<u32>)> {
+/// When an instruction started, and whether a unit works on it while others start.
+struct Start {
+    cycle: u32,
+    computes: bool,
+}
+
+/// Runs the first sample, and tells when each instruction started.
+fn run_traced(compiled: &Compiled, input: &Array) -> Result<(Counters, Vec<Start>)> {
     let mut host = compiled.quantise_input(input, 0..1)?;
     let mut starts = Vec::new();
     let run = Reference::new(compiled.program.config)
         .run_traced(&compiled.program, &mut host, &mut |event: Event<'_>| {
-            if let Event::Instruction { cycle, .. } = event {
-                starts.push(cycle);
+            if let Event::Instruction {
+                cycle, instruction, ..
+            } = event
+            {
+                let computes = Unit::of(&instruction).is_some();
+                starts.push(Start { cycle, computes });
             }
         })
         .into_diagnostic()?;
     Ok((run.counters, starts))
 }
 
-/// Cycles from each layer's instructions to those of the layer after it.
-fn layer_cycles(compiled: &Compiled, starts: &[u32], end: u32) -> Vec<u64> {
+/// Cycles of each layer, until the next one's begin.
+fn layer_cycles(compiled: &Compiled, starts: &[Start], end: u32) -> Vec<u64> {
     let mut cycles = vec![0; compiled.report.layers.len()];
     let stretches = compiled.stretches();
-    for (place, &(first, layer)) in stretches.iter().enumerate() {
-        let next = stretches.get(place + 1).map(|&(next, _)| starts[next]);
-        cycles[layer] += (next.unwrap_or(end) - starts[first]) as u64;
+    let ends = stretches.iter().skip(1).map(|&(first, _)| first);
+    // A stretch without computation takes no time of its own.
+    let mut begun: Vec<(u32, usize)> = Vec::new();
+    for (&(first, layer), after) in stretches.iter().zip(ends.chain([starts.len()])) {
+        let computing = starts[first..after].iter().find(|start| start.computes);
+        begun.extend(computing.map(|start| (start.cycle, layer)));
+    }
+    for (place, &(start, layer)) in begun.iter().enumerate() {
+        // The first waits for its input in its own time.
+        let start = if place == 0 { 0 } else { start };
+        let next = begun.get(place + 1).map_or(end, |&(next, _)| next);
+        cycles[layer] += next.saturating_sub(start) as u64;
     }
     cycles
 }

@@ -14,6 +14,8 @@ pub struct Cost {
     pub matrix: u64,
     pub activation: u64,
     pub store: u64,
+    /// Matrices that are each followed by their activate.
+    pub stages: u64,
     /// There is one buffer for input blocks: loads wait for the matrix.
     pub input_waits: bool,
     /// There is one buffer for outputs: activates wait for the store.
@@ -37,7 +39,9 @@ impl Cost {
         if self.sums_wait {
             matrix += activation;
         }
-        stream.max(matrix).max(activation)
+        // The first matrix has no activate beside it, and the last activate no matrix.
+        let alone = self.matrix.min(self.activation) / self.stages.max(1);
+        stream.max(matrix).max(activation) + alone
     }
 
     /// What is minimised: the cycles, and where they are the same, the traffic.
@@ -62,12 +66,13 @@ pub fn store(config: &Config, words: usize) -> u64 {
     (words * (2 + config.word_beats(Space::Activations))) as u64
 }
 
-/// Cycles from one output of the activation unit to the next, for the scales that
-/// occur most: 2^-10 or so.
+/// Cycles from one output (with vector lanes: one word) of the activation unit to the next,
+/// for the scales that occur most: 2^-10 or so.
 pub fn output_cycles(config: &Config) -> u64 {
-    const SHIFT: u32 = 34;
+    const SHIFT: u32 = 33;
+    const LEAST: u32 = 4;
     let rows = config.requantise_rows;
-    (SHIFT.div_ceil(rows) - numerics::idle_steps(rows) + 1) as u64
+    (SHIFT.div_ceil(rows) - numerics::idle_steps(rows)).max(LEAST) as u64
 }
 
 /// Cycles of a matrix instruction: a pass of all positions per tile, which lasts at least
@@ -77,8 +82,10 @@ pub fn matrix(config: &Config, tiles: u64, positions: u64) -> u64 {
     (tiles - 1) * pass + positions + config.lanes as u64 + 5
 }
 
-/// Cycles of an activate (no taps) or vector instruction.
+/// Cycles of an activate (no taps) or vector instruction. Reading the taps of the next
+/// output overlaps with requantising this one.
 pub fn activation(config: &Config, outputs: usize, columns: usize, taps: usize) -> u64 {
     let lanes = config.vector_lanes.min(columns);
-    (outputs / columns * columns.div_ceil(lanes)) as u64 * (output_cycles(config) + taps as u64)
+    let turns = (outputs / columns * columns.div_ceil(lanes)) as u64;
+    turns * output_cycles(config).max(taps as u64)
 }

@@ -395,7 +395,9 @@ impl Search<'_> {
             + blocks * tiles * (chunks + 1)
             + blocks * group.count * (chunks + 3);
         let matrix = weight_tiles * pixels.max(blocks * config.lanes)
-            + blocks * tiles * chunks * (config.lanes + 5);
+            + blocks * tiles * chunks * (config.lanes + 5)
+            // Each word the activation unit reads takes the place of a position.
+            + pixels * tiles;
         let outputs = match config.vector_lanes {
             1 => shape.channels,
             lanes => tiles * config.columns.div_ceil(lanes),
@@ -410,6 +412,7 @@ impl Search<'_> {
             matrix: matrix as u64,
             activation: (pixels * outputs) as u64 * cost::output_cycles(config),
             store: cost::store(config, stored),
+            stages: (blocks * tiles) as u64,
             input_waits: tiling.input_buffers == 1 && input > 0,
             output_waits: tiling.output_buffers == 1 && stored > 0,
             sums_wait: slots < 2 * held,

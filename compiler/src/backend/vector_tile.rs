@@ -202,6 +202,7 @@ impl Search<'_> {
             input: cost::beats(config, Space::Activations, input * self.on_host()),
             matrix: 0,
             activation: activation as u64,
+            stages: 1,
             store: cost::store(config, stored),
             input_waits: tiling.input_buffers == 1,
             // They share a port.
