@@ -80,6 +80,12 @@ fn print(report: &Report, program_bytes: usize) {
     .into_iter()
     .chain(
         report
+            .host
+            .iter()
+            .map(|function| ("on the host".to_string(), function.clone())),
+    )
+    .chain(
+        report
             .notes
             .iter()
             .map(|note| ("note".to_string(), note.clone())),

@@ -68,6 +68,17 @@ fn header(program: &Program, report: &Report) -> String {
     let _ = writeln!(out, "; host    {} bytes", program.host_bytes);
     let _ = writeln!(out, ";   input   {}", region(&program.input));
     let _ = writeln!(out, ";   output  {}", region(&program.output));
+    for map in &report.maps {
+        let [height, width, channels] = map.shape;
+        let _ = writeln!(
+            out,
+            "; map     `{}`: {height} x {width} x {channels}, {} {}",
+            map.name, map.place, map.address
+        );
+    }
+    for function in &report.host {
+        let _ = writeln!(out, "; on the host, of the output: {function}");
+    }
     for note in &report.notes {
         let _ = writeln!(out, "; note    {note}");
     }
