@@ -13,10 +13,7 @@ use std::rc::Rc;
 pub fn conv(context: &mut Context, node: &Node) -> Result<Value, String> {
     let input = context.quantised(node, 0)?;
     let weights = weights(context, node)?;
-    let bias = match node.input(2) {
-        None => None,
-        Some(_) => Some(context.required(node, 2)?.clone()),
-    };
+    let bias = context.optional(node, 2)?.cloned();
     convolve(context, node, &input, &weights, bias.as_ref())
 }
 

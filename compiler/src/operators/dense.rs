@@ -21,10 +21,7 @@ pub fn matmul(context: &mut Context, node: &Node) -> Result<Value, String> {
 pub fn gemm(context: &mut Context, node: &Node) -> Result<Value, String> {
     let input = context.quantised(node, 0)?;
     let weights = weights(context, node)?;
-    let bias = match node.input(2) {
-        None => None,
-        Some(_) => Some(context.required(node, 2)?.clone()),
-    };
+    let bias = context.optional(node, 2)?.cloned();
     affine(context, node, &input, &weights, bias.as_ref())
 }
 

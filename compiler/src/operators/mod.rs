@@ -176,6 +176,13 @@ impl Context {
             .ok_or_else(|| format!("it reads `{name}`, which has no value"))
     }
 
+    /// An input; `None` when it is left out.
+    pub fn optional(&self, node: &Node, index: usize) -> Result<Option<&Value>, String> {
+        node.input(index)
+            .map(|_| self.required(node, index))
+            .transpose()
+    }
+
     /// A constant input; `None` when it is left out.
     pub fn constant(&self, node: &Node, index: usize) -> Result<Option<Rc<Tensor>>, String> {
         match node.input(index) {

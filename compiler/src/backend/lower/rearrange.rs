@@ -391,28 +391,31 @@ impl Steps {
         from: 0,
         to: 0,
     };
+
+    /// Whether `next` is one step beyond those from `first`; then it becomes one of them.
+    /// The second decides how far a step goes.
+    fn extend(&mut self, first: (i64, i64), next: (i64, i64)) -> bool {
+        let taken = self.count as i64 - 1;
+        let step = (
+            next.0 - first.0 - taken * self.from,
+            next.1 - first.1 - taken * self.to,
+        );
+        let fits = self.count == 1 || step == (self.from, self.to);
+        if fits {
+            (self.from, self.to) = step;
+            self.count += 1;
+        }
+        fits
+    }
 }
 
 /// Gathers moves into rows, and rows of the same form into grids.
 fn grids(moves: &[(i64, i64)]) -> Vec<Grid> {
     let mut grids: Vec<Grid> = Vec::new();
     for row in rows(moves) {
-        let joined = grids.last_mut().is_some_and(|last| {
-            let y = last.y;
-            let step = (
-                row.first.0 - last.first.0 - (y.count as i64 - 1) * y.from,
-                row.first.1 - last.first.1 - (y.count as i64 - 1) * y.to,
-            );
-            let fits = row.x == last.x && (y.count == 1 || step == (y.from, y.to));
-            if fits {
-                last.y = Steps {
-                    count: y.count + 1,
-                    from: step.0,
-                    to: step.1,
-                };
-            }
-            fits
-        });
+        let joined = grids
+            .last_mut()
+            .is_some_and(|last| row.x == last.x && last.y.extend(last.first, row.first));
         if !joined {
             grids.push(row);
         }
@@ -423,22 +426,9 @@ fn grids(moves: &[(i64, i64)]) -> Vec<Grid> {
 fn rows(moves: &[(i64, i64)]) -> Vec<Grid> {
     let mut rows: Vec<Grid> = Vec::new();
     for &(from, to) in moves {
-        let joined = rows.last_mut().is_some_and(|last| {
-            let x = last.x;
-            let step = (
-                from - last.first.0 - (x.count as i64 - 1) * x.from,
-                to - last.first.1 - (x.count as i64 - 1) * x.to,
-            );
-            let fits = x.count == 1 || step == (x.from, x.to);
-            if fits {
-                last.x = Steps {
-                    count: x.count + 1,
-                    from: step.0,
-                    to: step.1,
-                };
-            }
-            fits
-        });
+        let joined = rows
+            .last_mut()
+            .is_some_and(|last| last.x.extend(last.first, (from, to)));
         if !joined {
             rows.push(Grid {
                 first: (from, to),
