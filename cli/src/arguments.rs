@@ -43,6 +43,14 @@ pub enum Command {
     Fpga(Fpga),
     /// Measure how fast the machines simulate here, or what networks cost
     Bench(Bench),
+    /// Check every claim made of the hardware, and write the evidence on one page
+    #[command(
+        after_help = "Examples:\n  quern verify --quick\n  quern verify --only proof --json\n\n\
+        Exit code 0: every claim that was checked holds. 1: a claim does not hold, or a check \
+        missed a fault put in on purpose. 2: nothing failed, but a tool is missing and leaves \
+        claims open."
+    )]
+    Verify(Verify),
 }
 
 #[derive(Args)]
@@ -157,6 +165,36 @@ pub struct FpgaBuild {
     /// Folder for the image and the tools' reports [default: build/fpga/NAME]
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Verify {
+    /// What fits into the ordinary test run: minutes (the default)
+    #[arg(long, conflicts_with = "full")]
+    pub quick: bool,
+    /// Everything: hours
+    #[arg(long)]
+    pub full: bool,
+    /// Only this check, or all of a group (`proof`); may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
+    /// Print the checks' names and claims, run none
+    #[arg(long)]
+    pub list: bool,
+    /// Where random choices begin
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// The page
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        default_value = "build/verification.html"
+    )]
+    pub output: PathBuf,
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,

@@ -21,6 +21,7 @@ fn main() -> Result<()> {
         Some(Command::Compile(arguments)) => commands::compile::run(&arguments),
         Some(Command::Verilog(arguments)) => commands::verilog::run(&arguments),
         Some(Command::Fpga(Fpga::Build(arguments))) => commands::fpga::build(&arguments),
+        Some(Command::Verify(arguments)) => commands::verify::run(&arguments),
         Some(Command::Bench(arguments)) => match &arguments.what {
             None => commands::bench::run(&arguments),
             Some(BenchWhat::Networks(networks)) => commands::bench_networks::run(networks),

@@ -6,4 +6,5 @@ pub mod compile;
 pub mod demo;
 pub mod fpga;
 pub mod run;
+pub mod verify;
 pub mod verilog;

@@ -1,0 +1,66 @@
+//! The registry: every claim, in the order of the report.
+
+use crate::check::{Check, Group};
+
+/// Every check. A claim that is only planned stands here until its check is written.
+pub fn all() -> Vec<Check> {
+    let mut checks = Vec::new();
+    checks.extend(planned());
+    checks.sort_by_key(|check| check.group);
+    checks
+}
+
+fn planned() -> Vec<Check> {
+    [
+        (
+            Group::Lint,
+            "lint.blocks",
+            "no block of any configuration says in RustHDL what Verilog understands otherwise",
+        ),
+        (
+            Group::Simulation,
+            "simulation.units",
+            "every unit does the same in RustHDL, Verilator and Icarus, without unknown outputs",
+        ),
+        (
+            Group::Simulation,
+            "simulation.programs",
+            "random legal programs give the same on the RTL and on the reference machine, in the same cycles",
+        ),
+        (
+            Group::Simulation,
+            "simulation.illegal_programs",
+            "an illegal or truncated program ends in a readable error state, and a reset ends that",
+        ),
+        (
+            Group::Coverage,
+            "coverage.lines",
+            "the run executes every line of the exported Verilog that is not waived",
+        ),
+        (
+            Group::Coverage,
+            "coverage.toggles",
+            "the run toggles at least 95 % of the bits that are not waived",
+        ),
+        (
+            Group::Coverage,
+            "coverage.functions",
+            "the run meets every instruction in every mode at every boundary case",
+        ),
+    ]
+    .map(|(group, name, claim)| Check::planned(group, name, claim))
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_unique() {
+        let checks = all();
+        let names: HashSet<&str> = checks.iter().map(|check| check.name.as_str()).collect();
+        assert_eq!(names.len(), checks.len());
+    }
+}
