@@ -74,6 +74,9 @@ impl Machine for Reference {
     }
 }
 
+/// The address generator counts the outer taps in eight bits.
+const MOST_OUTER_TAPS: u16 = 256;
+
 /// One run in progress.
 struct Execution<'a> {
     config: Config,
@@ -124,8 +127,14 @@ impl Execution<'_> {
                 address,
                 count,
             } => self.load(space, address as usize, count as usize)?,
-            Instruction::Pattern(pattern) => self.pattern = Some(pattern),
-            Instruction::Target(target) => self.target = Some(target),
+            Instruction::Pattern(pattern) => {
+                self.counts_fit(&[pattern.x_count, pattern.y_count])?;
+                self.pattern = Some(pattern);
+            }
+            Instruction::Target(target) => {
+                self.counts_fit(&[target.x_count, target.y_count])?;
+                self.target = Some(target);
+            }
             Instruction::Matrix(matrix) => self.matrix(&matrix)?,
             Instruction::Activate(activate) => self.activate(&activate)?,
             Instruction::Vector(vector) => self.vector(&vector)?,
@@ -203,6 +212,10 @@ impl Execution<'_> {
 
     fn matrix(&mut self, matrix: &Matrix) -> Result<(), MachineError> {
         let pattern = self.pattern()?;
+        self.counts_fit(&[matrix.inner])?;
+        if matrix.outer > MOST_OUTER_TAPS {
+            return Err(self.geometry("outer is beyond 256, which the hardware counts to"));
+        }
         let Config {
             lanes,
             activation_words,
@@ -278,6 +291,7 @@ impl Execution<'_> {
         let (columns, lane) = (vector.columns as usize, vector.lane as usize);
         let (lanes, vector_lanes) = (self.config.lanes, self.config.vector_lanes);
         let source_lane = vector.source_lane as usize;
+        self.counts_fit(&[vector.inner])?;
         if pattern.positions() != target.positions() {
             return Err(self.geometry("pattern and target differ in positions"));
         }
@@ -406,6 +420,15 @@ impl Execution<'_> {
     fn target(&self) -> Result<Target, MachineError> {
         let missing = || self.geometry("no target has been given");
         self.target.ok_or_else(missing)
+    }
+
+    /// Hardware counts as far as it has activation words.
+    fn counts_fit(&self, counts: &[u16]) -> Result<(), MachineError> {
+        let most = self.config.activation_words;
+        match counts.iter().all(|&count| count as usize <= most) {
+            true => Ok(()),
+            false => Err(self.geometry("a count is beyond the words of the activation memory")),
+        }
     }
 
     fn geometry(&self, reason: &'static str) -> MachineError {
