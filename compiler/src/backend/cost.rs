@@ -1,6 +1,7 @@
 //! What a way of running an operation costs: cycles of the units, and how far they
 //! overlap.
 
+use quern_isa::activation_cycles::accumulator_read_latency;
 use quern_isa::{numerics, Config, Space};
 
 /// Cycles, as if all stream ports were always ready.
@@ -79,7 +80,19 @@ pub fn output_cycles(config: &Config) -> u64 {
 /// as long as the tile takes to load.
 pub fn matrix(config: &Config, tiles: u64, positions: u64) -> u64 {
     let pass = positions.max(config.lanes as u64);
-    (tiles - 1) * pass + positions + config.lanes as u64 + 5
+    (tiles - 1) * pass + positions + matrix_ends(config)
+}
+
+/// Cycles in which a matrix instruction gets its sums out, and the next has not begun.
+pub fn matrix_ends(config: &Config) -> u64 {
+    accumulator_read_latency(config.lanes) + 3
+}
+
+/// Cycles from an activate's first request to its first output, and from its last output to
+/// the next one's request.
+pub fn activate_ends(config: &Config) -> u64 {
+    const QUEUE_AND_WRITE: u64 = 17;
+    accumulator_read_latency(config.lanes) + QUEUE_AND_WRITE
 }
 
 /// Cycles of an activate (no taps) or vector instruction. Reading the taps of the next

@@ -1,104 +1,213 @@
 //! Puts actions into the order in which the units overlap.
 //!
 //! Instructions start in order, so what can run at the same time has to stand close
-//! together. Of a step (load, matrix, activate, store) and the one after it:
+//! together. Of a step (load, matrix, activate, store) and the ones after it:
 //!
 //! ```text
 //!  before:  load 1  matrix 1  activate 1  store 1  load 2  matrix 2  ...
 //!  after:   load 1  matrix 1  load 2  activate 1  matrix 2  load 3  activate 2  store 1 ...
 //! ```
-//! Loads overlap the matrix before them, activates the matrix after them, and a store,
-//! which shares the read port with matrices, the activate of the next step. An action
-//! stays behind another whose result or memory it needs.
+//! While a matrix is under way its time is filled with loads, as far ahead as they conflict
+//! with nothing: those of the next step, then those of the next operation. When that time
+//! is over its activate starts, whatever is still to be loaded, and beside it the next
+//! matrix. A store, which shares the read port with matrices, comes with the activate of
+//! the next step. An action stays behind another whose result or memory it needs.
 
-use crate::backend::action::{Action, Footprint};
+use crate::backend::action::{Action, Data, Footprint};
+use crate::backend::cost;
 use quern_isa::Config;
 use std::collections::VecDeque;
 
+/// Actions to look ahead for loads.
+const AHEAD: usize = 64;
+
 pub struct Scheduler<F: FnMut(usize, Action)> {
     config: Config,
-    /// Activates and stores that wait for the next matrix.
-    deferred: VecDeque<Deferred>,
+    /// In the order of the program.
+    pending: VecDeque<Pending>,
+    /// Cycles of the matrix or vector under way that no load has filled yet.
+    spare: u64,
+    /// Cycles of the activates since the last matrix.
+    activates: u64,
+    /// What the units may be at work on: the last matrix or vector and what stood beside
+    /// it, and what has come since.
+    running: Vec<Footprint>,
+    since: Vec<Footprint>,
     /// Takes the actions in their new order, each with the operation it is of.
     emit: F,
 }
 
-struct Deferred {
+struct Pending {
     operation: usize,
     action: Action,
     footprint: Footprint,
+    /// A store that an activate of a later step has passed.
+    due: bool,
+    /// A load that conflicts with what stands before it; so until the next matrix.
+    blocked: bool,
 }
 
 impl<F: FnMut(usize, Action)> Scheduler<F> {
     pub fn new(config: &Config, emit: F) -> Scheduler<F> {
         Scheduler {
             config: *config,
-            deferred: VecDeque::new(),
+            pending: VecDeque::new(),
+            spare: 0,
+            activates: 0,
+            running: Vec::new(),
+            since: Vec::new(),
             emit,
         }
     }
 
     pub fn push(&mut self, operation: usize, action: Action) {
-        match action {
-            Action::Load { .. } => {
-                let footprint = action.footprint(&self.config);
-                let conflict = |d: &Deferred| d.footprint.conflicts(&footprint);
-                if let Some(last) = self.deferred.iter().rposition(conflict) {
-                    self.flush(last + 1);
-                }
-                (self.emit)(operation, action);
-            }
-            Action::Matrix { .. } => {
-                self.start_activates();
-                (self.emit)(operation, action);
-            }
-            Action::Vector { .. } | Action::Softmax(_) => {
-                self.finish();
-                (self.emit)(operation, action);
-            }
-            Action::Activate { .. } | Action::Store { .. } => {
-                let footprint = action.footprint(&self.config);
-                self.deferred.push_back(Deferred {
-                    operation,
-                    action,
-                    footprint,
-                });
-            }
+        let footprint = action.footprint(&self.config);
+        self.pending.push_back(Pending {
+            operation,
+            action,
+            footprint,
+            due: false,
+            blocked: false,
+        });
+        while self.pending.len() > AHEAD {
+            self.issue();
         }
     }
 
     /// Emits everything that is left.
     pub fn finish(&mut self) {
-        self.flush(self.deferred.len());
-    }
-
-    fn flush(&mut self, count: usize) {
-        for deferred in self.deferred.drain(..count) {
-            (self.emit)(deferred.operation, deferred.action);
+        while !self.pending.is_empty() {
+            self.issue();
         }
     }
 
-    /// Emits the activates, and behind them the stores that are older.
-    fn start_activates(&mut self) {
-        let is_activate = |d: &Deferred| matches!(d.action, Action::Activate { .. });
-        let Some(last) = self.deferred.iter().rposition(is_activate) else {
-            return;
-        };
-        let mut stores: Vec<Deferred> = Vec::new();
-        for deferred in self.deferred.drain(..=last) {
-            if !is_activate(&deferred) {
-                stores.push(deferred);
+    /// Emits what comes next: at least one action.
+    fn issue(&mut self) {
+        let head = self.first(|action| {
+            matches!(
+                action,
+                Action::Matrix { .. } | Action::Vector { .. } | Action::Host(_)
+            )
+        });
+        if let Some(load) = self.spare_load(head) {
+            return self.emit(load);
+        }
+        let before = |index: &usize| head.is_none_or(|head| *index < head);
+        let activate = self.first(|action| matches!(action, Action::Activate { .. }));
+        if let Some(index) = activate.filter(before) {
+            self.pending
+                .iter_mut()
+                .take(index)
+                .for_each(|pending| pending.due = true);
+            return self.emit(index);
+        }
+        let is_matrix =
+            head.is_some_and(|head| matches!(self.pending[head].action, Action::Matrix { .. }));
+        // A matrix passes stores of its own step.
+        let next = self.pending.iter().position(|pending| {
+            !is_matrix || pending.due || !matches!(pending.action, Action::Store { .. })
+        });
+        self.emit(next.unwrap_or(0));
+    }
+
+    fn first(&self, is: impl Fn(&Action) -> bool) -> Option<usize> {
+        self.pending.iter().position(|pending| is(&pending.action))
+    }
+
+    /// The first load that conflicts with nothing that is under way or stands before it, if
+    /// it fits into the time that is left.
+    fn spare_load(&mut self, head: Option<usize>) -> Option<usize> {
+        if self.spare == 0 {
+            return None;
+        }
+        for index in 0..self.pending.len() {
+            let load = &self.pending[index];
+            if load.blocked || !matches!(load.action, Action::Load { .. }) {
                 continue;
             }
-            let conflict = |store: &Deferred| store.footprint.conflicts(&deferred.footprint);
-            let before = stores.iter().rposition(conflict).map_or(0, |last| last + 1);
-            for store in stores.drain(..before) {
-                (self.emit)(store.operation, store.action);
+            let free = |footprint: &Footprint| !footprint.conflicts(&load.footprint);
+            if self.running.iter().chain(&self.since).all(free)
+                && self.pending.iter().take(index).all(|p| free(&p.footprint))
+            {
+                // What the next step waits for may as well be late as the step itself.
+                let most = match head.is_none_or(|head| index < head) {
+                    true => 2 * self.spare,
+                    false => self.spare,
+                };
+                return (self.cycles(&load.action) <= most).then_some(index);
             }
-            (self.emit)(deferred.operation, deferred.action);
+            self.pending[index].blocked = true;
         }
-        for store in stores {
-            (self.emit)(store.operation, store.action);
+        None
+    }
+
+    /// Emits an action, behind all before it that it conflicts with.
+    fn emit(&mut self, mut index: usize) {
+        while let Some(before) = self.conflict_before(index) {
+            self.emit(before);
+            index -= 1;
+        }
+        let Some(pending) = self.pending.remove(index) else {
+            return;
+        };
+        let cycles = self.cycles(&pending.action);
+        match &pending.action {
+            Action::Load { .. } => self.spare = self.spare.saturating_sub(cycles),
+            Action::Activate { .. } => {
+                self.activates += cycles;
+                self.since.push(pending.footprint);
+            }
+            Action::Store { .. } => self.since.push(pending.footprint),
+            Action::Matrix { .. } | Action::Vector { .. } | Action::Host(_) => {
+                self.spare = cycles.max(self.activates);
+                self.activates = 0;
+                self.running = std::mem::take(&mut self.since);
+                self.running.push(pending.footprint);
+                self.pending
+                    .iter_mut()
+                    .for_each(|pending| pending.blocked = false);
+            }
+        }
+        (self.emit)(pending.operation, pending.action);
+    }
+
+    fn conflict_before(&self, index: usize) -> Option<usize> {
+        let own = &self.pending[index].footprint;
+        self.pending
+            .iter()
+            .take(index)
+            .position(|pending| pending.footprint.conflicts(own))
+    }
+
+    /// About how long it takes its unit, or the stream.
+    fn cycles(&self, action: &Action) -> u64 {
+        let config = &self.config;
+        match action {
+            Action::Load { space, data, .. } => {
+                let bytes: usize = data.iter().map(Data::bytes).sum();
+                let words = bytes / config.word_bytes(*space);
+                cost::beats(config, *space, words) + cost::fetch(config, 1)
+            }
+            Action::Matrix { pattern, matrix } => {
+                let tiles = matrix.inner as u64 * matrix.outer as u64;
+                cost::matrix(config, tiles, pattern.positions() as u64)
+            }
+            Action::Activate { target, activate } => {
+                let columns = activate.columns as usize;
+                let outputs = target.positions() * columns;
+                cost::activation(config, outputs, columns, 0) + cost::activate_ends(config)
+            }
+            Action::Vector { target, vector, .. } => {
+                let columns = vector.columns as usize;
+                let outputs = target.positions() * columns;
+                let taps = vector.inner as usize * vector.outer as usize;
+                cost::activation(config, outputs, columns, taps)
+            }
+            Action::Store { pieces, .. } => {
+                let bytes: usize = pieces.iter().map(|&(_, bytes)| bytes as usize).sum();
+                cost::store(config, bytes / config.lanes)
+            }
+            Action::Host(_) => 0,
         }
     }
 }

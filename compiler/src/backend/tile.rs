@@ -395,7 +395,7 @@ impl Search<'_> {
             + blocks * tiles * (chunks + 1)
             + blocks * group.count * (chunks + 3);
         let matrix = weight_tiles * pixels.max(blocks * config.lanes)
-            + blocks * tiles * chunks * (config.lanes + 5)
+            + blocks * tiles * chunks * cost::matrix_ends(config) as usize
             // Each word the activation unit reads takes the place of a position.
             + pixels * tiles;
         let outputs = match config.vector_lanes {
@@ -410,7 +410,8 @@ impl Search<'_> {
                 + cost::beats(config, Space::Parameters, shape.channels * parameter_passes),
             input: cost::beats(config, Space::Activations, input),
             matrix: matrix as u64,
-            activation: (pixels * outputs) as u64 * cost::output_cycles(config),
+            activation: (pixels * outputs) as u64 * cost::output_cycles(config)
+                + (blocks * tiles) as u64 * cost::activate_ends(config),
             store: cost::store(config, stored),
             stages: (blocks * tiles) as u64,
             input_waits: tiling.input_buffers == 1 && input > 0,
