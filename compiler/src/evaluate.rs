@@ -139,26 +139,14 @@ impl Operation {
                 };
                 sources.iter().map(from).collect()
             }
-            Kind::Softmax {
-                input,
-                table,
-                multiplier,
-                output_zero_point,
-            } => {
-                let mut codes = maps[input.0].clone();
-                let channels = shape.channels as u32;
-                let softmax = quern_isa::Softmax {
-                    input: 0,
-                    output: 0,
-                    rows: (shape.height * shape.width) as u32,
-                    row_bytes: channels,
-                    channels,
-                    table: Box::new(**table),
-                    multiplier: *multiplier,
-                    zero_point: *output_zero_point,
-                };
-                softmax.apply(&mut codes);
-                codes
+            Kind::Host { inputs, work, .. } => {
+                let place = |shape: Shape| shape.on_host(0, shape.channels);
+                let places: Vec<_> = inputs
+                    .iter()
+                    .map(|map| place(shapes[map.0].shape))
+                    .collect();
+                let codes: Vec<_> = inputs.iter().map(|map| maps[map.0].clone()).collect();
+                work.apply(&places, &codes, &place(shape))
             }
             Kind::Constant { codes } => codes.to_vec(),
         };

@@ -8,6 +8,8 @@ use std::rc::Rc;
 #[derive(Debug, Clone)]
 pub struct Graph {
     pub name: String,
+    /// Version of the operator set.
+    pub opset: i64,
     /// In topological order.
     pub nodes: Vec<Node>,
     pub constants: HashMap<String, Rc<Tensor>>,

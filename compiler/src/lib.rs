@@ -1,7 +1,7 @@
 //! Quern's compiler: a quantised ONNX model in, a program for the accelerator out.
 //!
 //! ```text
-//!  model.onnx ─import─► Graph ─fold, merge─► Graph ─lower─► Network ─join, place, prune─┐
+//!  model.onnx ─import─► Graph ─fold, share, merge─► Graph ─lower─► Network ─join, place, prune─┐
 //!  ┌────────────────────────────────────────────────────────────────────────────────────┘
 //!  └► Network ─legalise, pack, stack─► Network ─place─► Plan ─lower, schedule, emit─► Program
 //!                                         └─prove─► parameters ──────┘
@@ -120,6 +120,7 @@ pub fn network_of(model: &[u8]) -> Result<Network, CompileError> {
 fn import(model: &[u8]) -> Result<(String, Network), CompileError> {
     let mut graph = passes::import::import(model)?;
     passes::fold::fold(&mut graph);
+    passes::share::share(&mut graph);
     passes::merge::merge(&mut graph);
     let mut network = passes::lower::lower(&graph).map_err(CompileError::Model)?;
     passes::join::join(&mut network);

@@ -17,6 +17,8 @@ use crate::functions::Function;
 use crate::graph::Batch;
 use crate::pairs::PairOperator;
 use crate::table::Table;
+use quern_isa::{HostMap, HostWork};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +54,17 @@ impl Shape {
     /// Elements of one sample.
     pub fn elements(&self) -> usize {
         self.height * self.width * self.channels
+    }
+
+    /// In host memory from some byte on, a pixel every `row_bytes`.
+    pub fn on_host(&self, offset: u32, row_bytes: usize) -> HostMap {
+        HostMap {
+            offset,
+            height: self.height as u32,
+            width: self.width as u32,
+            channels: self.channels as u32,
+            row_bytes: row_bytes as u32,
+        }
     }
 }
 
@@ -116,13 +129,12 @@ pub enum Kind {
         inputs: Vec<MapId>,
         sources: Rc<[Source]>,
     },
-    /// Softmax over the channels of each pixel, as [`quern_isa::Softmax`] computes it.
-    Softmax {
-        input: MapId,
-        table: Rc<[f32; 256]>,
-        multiplier: f32,
-        /// As stored.
-        output_zero_point: u8,
+    /// What the host computes between two pieces of the program.
+    Host {
+        inputs: Vec<MapId>,
+        work: Rc<HostWork>,
+        /// Why it is not the accelerator.
+        reason: String,
     },
     /// The same codes in every run.
     Constant { codes: Rc<[u8]> },
@@ -151,6 +163,27 @@ pub struct Window {
 }
 
 impl Window {
+    /// The numbers of elements inside the input that the windows of the outputs have.
+    pub fn counts(&self, input: Shape, output: Shape) -> Vec<usize> {
+        let of = |axis: usize, size: usize, outputs: usize| -> BTreeSet<usize> {
+            let inside = |output: usize| {
+                let start = (output * self.stride[axis]) as i64 - self.padding[axis] as i64;
+                let place = |tap: &usize| start + (tap * self.dilation[axis]) as i64;
+                let taps = 0..self.kernel[axis];
+                taps.filter(|tap| (0..size as i64).contains(&place(tap)))
+                    .count()
+            };
+            (0..outputs).map(inside).collect()
+        };
+        let rows = of(0, input.height, output.height);
+        let columns = of(1, input.width, output.width);
+        let counts: BTreeSet<usize> = rows
+            .iter()
+            .flat_map(|rows| columns.iter().map(move |columns| rows * columns))
+            .collect();
+        counts.into_iter().collect()
+    }
+
     /// A single tap.
     pub const POINT: Window = Window {
         kernel: [1, 1],
@@ -415,10 +448,9 @@ impl Kind {
             | Kind::AveragePool(AveragePool { input, .. })
             | Kind::MaxPool { input, .. }
             | Kind::Elementwise { input }
-            | Kind::Softmax { input, .. }
             | Kind::ChannelTables { input, .. } => vec![*input],
             Kind::Add { inputs, .. } | Kind::Multiply { inputs, .. } => inputs.to_vec(),
-            Kind::Rearrange { inputs, .. } => inputs.clone(),
+            Kind::Rearrange { inputs, .. } | Kind::Host { inputs, .. } => inputs.clone(),
             Kind::Constant { .. } => vec![],
         }
     }
@@ -429,10 +461,11 @@ impl Kind {
             | Kind::AveragePool(AveragePool { input, .. })
             | Kind::MaxPool { input, .. }
             | Kind::Elementwise { input }
-            | Kind::Softmax { input, .. }
             | Kind::ChannelTables { input, .. } => vec![input],
             Kind::Add { inputs, .. } | Kind::Multiply { inputs, .. } => inputs.iter_mut().collect(),
-            Kind::Rearrange { inputs, .. } => inputs.iter_mut().collect(),
+            Kind::Rearrange { inputs, .. } | Kind::Host { inputs, .. } => {
+                inputs.iter_mut().collect()
+            }
             Kind::Constant { .. } => vec![],
         }
     }
@@ -448,7 +481,7 @@ impl Kind {
             Kind::Elementwise { .. } => "elementwise",
             Kind::ChannelTables { .. } => "channel tables",
             Kind::Rearrange { .. } => "rearrange",
-            Kind::Softmax { .. } => "softmax",
+            Kind::Host { work, .. } => work.name(),
             Kind::Constant { .. } => "constant",
         }
     }

@@ -150,8 +150,29 @@ impl PairRule {
         (real.round_ties_even() + offset).clamp(0.0, 255.0) as u8
     }
 
+    /// The same function as one that the accelerator has, or why there is none.
+    pub fn on_chip(
+        &self,
+        inputs: [MapId; 2],
+        to: &Target,
+        finish: &Finish,
+    ) -> Result<Kind, String> {
+        let (kind, differing) = match self.operator {
+            PairOperator::Add | PairOperator::Subtract => self.addition(inputs, to, finish)?,
+            PairOperator::Multiply => self.multiplication(inputs, to, finish)?,
+            _ => return Err("the accelerator adds and multiplies two tensors only".to_string()),
+        };
+        let name = kind.name();
+        match differing {
+            0 => Ok(kind),
+            _ => Err(format!(
+                "of 65,536 pairs of codes {differing} round otherwise in ONNX Runtime than in an {name} of integers"
+            )),
+        }
+    }
+
     /// A sum or difference as two tables, and the number of pairs on which they differ.
-    pub fn addition(
+    fn addition(
         &self,
         inputs: [MapId; 2],
         to: &Target,
@@ -194,7 +215,7 @@ impl PairRule {
     }
 
     /// A product as one scale, and the number of pairs on which it differs.
-    pub fn multiplication(
+    fn multiplication(
         &self,
         inputs: [MapId; 2],
         to: &Target,
@@ -207,7 +228,10 @@ impl PairRule {
             })
         });
         if !plain {
-            return Err("an operand of its product is computed in floating point; put QuantizeLinear and DequantizeLinear before it".to_string());
+            return Err(
+                "an operand of the product is a function of codes, computed in floating point"
+                    .to_string(),
+            );
         }
         let target = self.targets(to, finish);
         let even_code = self.form(to, (finish.low, finish.high) != (0, 255)) != Form::Real;
@@ -246,7 +270,7 @@ impl PairRule {
     }
 
     /// The code of each pair, between the bounds.
-    fn targets(&self, to: &Target, finish: &Finish) -> Vec<u8> {
+    pub fn targets(&self, to: &Target, finish: &Finish) -> Vec<u8> {
         let code = self.codes(to, (finish.low, finish.high) != (0, 255));
         let pairs = (0..256).flat_map(|a| (0..256).map(move |b| (a as u8, b as u8)));
         pairs
@@ -276,7 +300,7 @@ fn fit(
     let largest = |table: &[f64; 256]| table.iter().fold(0.0f64, |max, x| max.max(x.abs()));
     let reach = largest(&ideals[0]) + largest(&ideals[1]) + 1.0;
     if !reach.is_finite() || reach >= SMALL_SUM {
-        return Err("its operands have values beyond all codes of its output".to_string());
+        return Err("its operands have values far beyond the codes of its output".to_string());
     }
     let fits = |bits: &u32| reach * (1u32 << bits) as f64 <= SMALL_SUM;
     let fraction_bits = (0..=FRACTION_BITS).rev().find(fits).unwrap_or(0);

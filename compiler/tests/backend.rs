@@ -7,7 +7,7 @@ use quern_compiler::network::{
     Operation, OutputEdge, OutputKind, Preparation, Shape, Source, Window,
 };
 use quern_compiler::{compile_network, Array, Batch, Compiled, Options, Table, Values};
-use quern_isa::{Config, Reference, CONFIGS};
+use quern_isa::{Config, FloatAverage, FloatRounding, HostWork, Reference, CONFIGS};
 use std::rc::Rc;
 
 /// Numbers an operation is made of, whatever they are.
@@ -218,18 +218,63 @@ impl Builder {
                             tables: (0..shape.channels).map(|_| table()).collect(),
                         }
                     }
-                    1 => Kind::Softmax {
-                        input,
-                        table: std::array::from_fn::<f32, 256, _>(|i| (i as f32 / 40.0).exp())
-                            .into(),
-                        multiplier: 255.0,
-                        output_zero_point: 0,
-                    },
+                    1 => self.on_host(input, shape, &numbers, &mut random),
                     _ => Kind::Elementwise { input },
                 };
                 self.push(kind, shape, finish);
             }
             _ => self.rearrange(input, &numbers, &mut random, finish),
+        }
+    }
+
+    fn on_host(
+        &mut self,
+        input: MapId,
+        shape: Shape,
+        numbers: &[u8; 10],
+        random: &mut Random,
+    ) -> Kind {
+        let (inputs, work) = match numbers[3] % 3 {
+            0 => {
+                let table = Box::new(std::array::from_fn(|i| (i as f32 / 40.0).exp()));
+                let softmax = HostWork::Softmax {
+                    table,
+                    multiplier: 255.0,
+                    zero_point: 0,
+                };
+                (vec![input], softmax)
+            }
+            1 => {
+                let average = FloatAverage {
+                    kernel: [3, 2],
+                    stride: [1, 1],
+                    dilation: [1, 1],
+                    padding: [1, 0],
+                    input_scale: 0.3,
+                    input_zero_point: random.byte(),
+                    scale: 0.3,
+                    zero_point: random.byte(),
+                    rounding: [
+                        FloatRounding::Stored,
+                        FloatRounding::Signed,
+                        FloatRounding::Behind,
+                    ][numbers[4] as usize % 3],
+                    columns_first: numbers[6] % 2 == 0,
+                    counts_padding: numbers[5] % 2 == 0,
+                };
+                (vec![input], HostWork::Average(average))
+            }
+            _ => {
+                let table: Vec<u8> = (0..1 << 16).map(|_| random.byte()).collect();
+                let table = table.into_boxed_slice().try_into().expect("all pairs");
+                let other = self.like(shape, random);
+                (vec![other, input], HostWork::Pairs(table))
+            }
+        };
+        Kind::Host {
+            inputs,
+            work: Rc::new(work),
+            reason: "it is a test".to_string(),
         }
     }
 

@@ -2,7 +2,7 @@
 //! references to host memory between them.
 
 use crate::{
-    Config, Hazards, Instruction, Program, Region, Segment, Softmax, Space, Waits, ISA_VERSION,
+    Config, Hazards, HostStep, Instruction, Program, Region, Segment, Space, Waits, ISA_VERSION,
 };
 
 /// A program under construction. It opens with `begin`.
@@ -128,7 +128,7 @@ impl Assembler {
     }
 
     /// Work of the host on its memory.
-    pub fn host(&mut self, step: Softmax) {
+    pub fn host(&mut self, step: HostStep) {
         self.segments.push(Segment::Host(step));
     }
 

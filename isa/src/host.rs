@@ -1,101 +1,286 @@
 //! What the host computes between two segments of a program: what the accelerator has
-//! no unit for.
+//! no unit for, and what ONNX Runtime computes in floating point in an order that no
+//! integer sum follows.
+//!
+//! ```text
+//!  host memory ─rows─► codes of each input ─work─► codes ─table─► rows ─► host memory
+//! ```
 
-/// Softmax over the channels of rows of codes, as ONNX Runtime's kernel QLinearSoftmax
-/// computes it (measured, `docs/numerics.md`):
-/// for codes `u` of a row, `v = table[u + 255 - max(u)]`,
-/// `y = min(255, round_half_even(v * multiplier / sum of v) + zero_point)`, in f32, the
-/// sum in the order of the channels.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Softmax {
-    /// First byte of the first row that is read.
-    pub input: u32,
-    /// First byte of the first row that is written; rows may be overwritten in place.
-    pub output: u32,
-    pub rows: u32,
-    /// From one row to the next, in both.
-    pub row_bytes: u32,
-    /// Codes of a row, offset binary.
+mod average;
+
+pub use average::{FloatAverage, FloatRounding};
+
+/// Codes in host memory, offset binary: rows of `channels` bytes, which are the pixels of
+/// a map, `height` times `width` of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HostMap {
+    /// First byte of the first row.
+    pub offset: u32,
+    pub height: u32,
+    pub width: u32,
     pub channels: u32,
-    /// Scaled exponentials of the distance from the largest code, 255 the largest.
-    pub table: Box<[f32; 256]>,
-    pub multiplier: f32,
-    /// Offset binary.
-    pub zero_point: u8,
+    /// From one row to the next.
+    pub row_bytes: u32,
 }
 
-impl Softmax {
-    /// Bytes of [`to_bytes`](Self::to_bytes).
-    pub const BYTES: usize = 28 + 4 * 256;
+/// One piece of work on maps in host memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostStep {
+    pub inputs: Vec<HostMap>,
+    /// It may be one of the inputs.
+    pub output: HostMap,
+    pub work: HostWork,
+    /// What becomes of each code that the work gives.
+    pub table: Box<[u8; 256]>,
+}
 
-    /// Whether all rows are inside a host memory of this size.
-    pub fn fits(&self, host_bytes: usize) -> bool {
-        let end = |first: u32| {
-            let rows = (self.rows as u64).saturating_sub(1) * self.row_bytes as u64;
-            first as u64 + rows + self.channels as u64
-        };
-        self.channels > 0
-            && end(self.input) <= host_bytes as u64
-            && end(self.output) <= host_bytes as u64
+/// What the codes of an output are.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HostWork {
+    /// Softmax over the channels of each pixel, as ONNX Runtime's kernel QLinearSoftmax
+    /// computes it (measured, `docs/numerics.md`): for codes `u` of a pixel,
+    /// `v = table[u + 255 - max(u)]`,
+    /// `y = min(255, round_half_even(v * multiplier / sum of v) + zero_point)`, in f32,
+    /// the sum in the order of the channels.
+    Softmax {
+        /// Scaled exponentials of the distance from the largest code, 255 the largest.
+        table: Box<[f32; 256]>,
+        multiplier: f32,
+        /// Offset binary.
+        zero_point: u8,
+    },
+    /// A mean of each window.
+    Average(FloatAverage),
+    /// A function of two codes, element by element: `table[256 * a + b]`.
+    Pairs(Box<[u8; 1 << 16]>),
+}
+
+impl HostMap {
+    fn elements(&self) -> u64 {
+        (self.height as u64)
+            .saturating_mul(self.width as u64)
+            .saturating_mul(self.channels as u64)
     }
 
-    pub fn apply(&self, host: &mut [u8]) {
+    fn rows(&self) -> u64 {
+        self.height as u64 * self.width as u64
+    }
+
+    /// Whether all rows are inside a host memory of this size, one behind the other.
+    fn fits(&self, host_bytes: usize) -> bool {
+        let rows = self.rows().saturating_sub(1);
+        let last = rows.saturating_mul(self.row_bytes as u64);
+        let end = last.saturating_add(self.offset as u64 + self.channels as u64);
+        self.elements() > 0 && self.channels <= self.row_bytes && end <= host_bytes as u64
+    }
+
+    fn places(&self) -> impl Iterator<Item = usize> {
+        let (first, step) = (self.offset as usize, self.row_bytes as usize);
+        (0..self.rows() as usize).map(move |row| first + row * step)
+    }
+
+    /// Its codes without what lies between the rows.
+    fn read(&self, host: &[u8]) -> Vec<u8> {
         let channels = self.channels as usize;
-        let mut values = vec![0.0; channels];
-        for row in 0..self.rows as usize {
-            let from = self.input as usize + row * self.row_bytes as usize;
-            let codes = &host[from..from + channels];
-            let distance = 255 - codes.iter().max().map_or(0, |&max| max as usize);
-            for (value, &code) in values.iter_mut().zip(codes) {
-                *value = self.table[code as usize + distance];
-            }
-            let sum: f32 = values.iter().fold(0.0, |sum, value| sum + value);
-            let to = self.output as usize + row * self.row_bytes as usize;
-            for (code, value) in host[to..to + channels].iter_mut().zip(&values) {
-                let rounded = (value * self.multiplier / sum).round_ties_even();
-                // A float-to-integer cast saturates.
-                *code = (rounded as i32)
-                    .saturating_add(self.zero_point as i32)
-                    .clamp(0, 255) as u8;
-            }
-        }
-    }
-
-    /// Little-endian: five integers of 4 bytes, the multiplier, the zero point in 4, the
-    /// table.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let integers = [
-            self.input,
-            self.output,
-            self.rows,
-            self.row_bytes,
-            self.channels,
-            self.multiplier.to_bits(),
-            self.zero_point as u32,
-        ];
-        let table = self.table.iter().map(|value| value.to_bits());
-        integers
-            .into_iter()
-            .chain(table)
-            .flat_map(u32::to_le_bytes)
+        self.places()
+            .flat_map(|place| &host[place..place + channels])
+            .copied()
             .collect()
     }
 
-    /// Reads [`BYTES`](Self::BYTES) bytes.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Softmax> {
-        if bytes.len() != Softmax::BYTES {
+    fn is_like(&self, other: &HostMap) -> bool {
+        let shape = |map: &HostMap| (map.height, map.width, map.channels);
+        shape(self) == shape(other)
+    }
+}
+
+impl HostStep {
+    /// Whether all maps are inside a host memory of this size, and of the shapes that the
+    /// work is for.
+    pub fn fits(&self, host_bytes: usize) -> bool {
+        let maps = self.inputs.iter().chain([&self.output]);
+        maps.clone().all(|map| map.fits(host_bytes)) && self.work.suits(&self.inputs, &self.output)
+    }
+
+    pub fn apply(&self, host: &mut [u8]) {
+        let inputs: Vec<Vec<u8>> = self.inputs.iter().map(|map| map.read(host)).collect();
+        let codes = self.work.apply(&self.inputs, &inputs, &self.output);
+        let channels = self.output.channels as usize;
+        for (place, codes) in self.output.places().zip(codes.chunks_exact(channels)) {
+            for (to, &code) in host[place..place + channels].iter_mut().zip(codes) {
+                *to = self.table[code as usize];
+            }
+        }
+    }
+
+    /// Little-endian: how many inputs, 5 integers of each map, the table, the work: its
+    /// kind, and what it is made of.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Writer::default();
+        bytes.integer(self.inputs.len() as u32);
+        for map in self.inputs.iter().chain([&self.output]) {
+            let HostMap {
+                offset,
+                height,
+                width,
+                channels,
+                row_bytes,
+            } = *map;
+            bytes.integers([offset, height, width, channels, row_bytes]);
+        }
+        bytes.0.extend(&*self.table);
+        match &self.work {
+            HostWork::Softmax {
+                table,
+                multiplier,
+                zero_point,
+            } => {
+                bytes.integer(0);
+                bytes.integer(multiplier.to_bits());
+                bytes.integer(*zero_point as u32);
+                bytes.integers(table.map(f32::to_bits));
+            }
+            HostWork::Average(average) => {
+                bytes.integer(1);
+                average.write(&mut bytes);
+            }
+            HostWork::Pairs(table) => {
+                bytes.integer(2);
+                bytes.0.extend(&**table);
+            }
+        }
+        bytes.0
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote.
+    pub fn from_bytes(bytes: &[u8]) -> Option<HostStep> {
+        let mut bytes = Reader(bytes);
+        let inputs = bytes.integer()?;
+        if inputs > 2 {
             return None;
         }
-        let word = |i: usize| u32::from_le_bytes([0, 1, 2, 3].map(|byte| bytes[4 * i + byte]));
-        Some(Softmax {
-            input: word(0),
-            output: word(1),
-            rows: word(2),
-            row_bytes: word(3),
-            channels: word(4),
-            multiplier: f32::from_bits(word(5)),
-            zero_point: u8::try_from(word(6)).ok()?,
-            table: Box::new(std::array::from_fn(|i| f32::from_bits(word(7 + i)))),
+        let mut map = |_| {
+            Some(HostMap {
+                offset: bytes.integer()?,
+                height: bytes.integer()?,
+                width: bytes.integer()?,
+                channels: bytes.integer()?,
+                row_bytes: bytes.integer()?,
+            })
+        };
+        let inputs = (0..inputs)
+            .map(&mut map)
+            .collect::<Option<Vec<HostMap>>>()?;
+        let output = map(0)?;
+        let table = bytes.codes::<256>()?;
+        let work = match bytes.integer()? {
+            0 => HostWork::Softmax {
+                multiplier: bytes.real()?,
+                zero_point: bytes.integer()?.try_into().ok()?,
+                table: bytes.reals()?,
+            },
+            1 => HostWork::Average(FloatAverage::read(&mut bytes)?),
+            2 => HostWork::Pairs(bytes.codes()?),
+            _ => return None,
+        };
+        bytes.0.is_empty().then_some(HostStep {
+            inputs,
+            output,
+            work,
+            table,
         })
+    }
+}
+
+impl HostWork {
+    /// What listings call it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            HostWork::Softmax { .. } => "softmax on the host",
+            HostWork::Average(_) => "average pool on the host",
+            HostWork::Pairs(_) => "pairs on the host",
+        }
+    }
+
+    fn suits(&self, inputs: &[HostMap], output: &HostMap) -> bool {
+        match (self, inputs) {
+            (HostWork::Softmax { .. }, [input]) => input.is_like(output),
+            (HostWork::Pairs(_), [a, b]) => a.is_like(output) && b.is_like(output),
+            (HostWork::Average(average), [input]) => {
+                input.channels == output.channels && average.suits(output)
+            }
+            _ => false,
+        }
+    }
+
+    /// The output's codes, of the codes of maps that it [suits](Self::suits), without what
+    /// lies between rows.
+    pub fn apply(&self, maps: &[HostMap], inputs: &[Vec<u8>], output: &HostMap) -> Vec<u8> {
+        match self {
+            HostWork::Softmax {
+                table,
+                multiplier,
+                zero_point,
+            } => inputs[0]
+                .chunks_exact(output.channels as usize)
+                .flat_map(|codes| softmax(codes, table, *multiplier, *zero_point))
+                .collect(),
+            HostWork::Average(average) => average.apply(&maps[0], &inputs[0], output),
+            HostWork::Pairs(table) => inputs[0]
+                .iter()
+                .zip(&inputs[1])
+                .map(|(&a, &b)| table[256 * a as usize + b as usize])
+                .collect(),
+        }
+    }
+}
+
+fn softmax(codes: &[u8], table: &[f32; 256], multiplier: f32, zero_point: u8) -> Vec<u8> {
+    let distance = 255 - codes.iter().max().map_or(0, |&max| max as usize);
+    let values = || codes.iter().map(|&code| table[code as usize + distance]);
+    let sum: f32 = values().fold(0.0, |sum, value| sum + value);
+    let code = |value: f32| {
+        let rounded = (value * multiplier / sum).round_ties_even();
+        // A float-to-integer cast saturates.
+        (rounded as i32)
+            .saturating_add(zero_point as i32)
+            .clamp(0, 255) as u8
+    };
+    values().map(code).collect()
+}
+
+#[derive(Default)]
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn integer(&mut self, value: u32) {
+        self.0.extend(value.to_le_bytes());
+    }
+
+    fn integers<const N: usize>(&mut self, values: [u32; N]) {
+        values.iter().for_each(|&value| self.integer(value));
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn codes<const N: usize>(&mut self) -> Option<Box<[u8; N]>> {
+        let (codes, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        codes.to_vec().into_boxed_slice().try_into().ok()
+    }
+
+    fn integer(&mut self) -> Option<u32> {
+        self.codes().map(|bytes| u32::from_le_bytes(*bytes))
+    }
+
+    fn real(&mut self) -> Option<f32> {
+        self.integer().map(f32::from_bits)
+    }
+
+    fn reals<const N: usize>(&mut self) -> Option<Box<[f32; N]>> {
+        let values: Option<Vec<f32>> = (0..N).map(|_| self.real()).collect();
+        values?.into_boxed_slice().try_into().ok()
     }
 }

@@ -26,7 +26,7 @@ pub mod trace;
 pub use assembler::Assembler;
 pub use config::{Config, ASIC16, CONFIGS, CU, TINY};
 pub use hazards::{Hazards, Unit, Waits};
-pub use host::Softmax;
+pub use host::{FloatAverage, FloatRounding, HostMap, HostStep, HostWork};
 pub use instruction::{
     opcode, Activate, Combine, DecodeError, Instruction, Matrix, Pattern, Source, Space, Target,
     Vector, INSTRUCTION_BYTES, ISA_VERSION,

@@ -22,7 +22,7 @@
 //! | … | the bytes of all `send` and `host` segments, one after another |
 //! | 4 | CRC-32 (ISO-HDLC) of everything before it |
 
-use crate::{Config, Softmax, CONFIGS, ISA_VERSION};
+use crate::{Config, HostStep, CONFIGS, ISA_VERSION};
 use thiserror::Error;
 
 const MAGIC: [u8; 4] = *b"QRN1";
@@ -41,7 +41,7 @@ pub enum Segment {
     /// Bytes from the core into host memory.
     Receive { offset: u32, bytes: u32 },
     /// Work of the host on its memory. All earlier `Receive`s have ended.
-    Host(Softmax),
+    Host(HostStep),
 }
 
 impl Segment {
@@ -148,7 +148,7 @@ impl Program {
                 Segment::Send(bytes) => (0, 0, bytes.len() as u32),
                 Segment::SendHost { offset, bytes } => (1, *offset, *bytes),
                 Segment::Receive { offset, bytes } => (2, *offset, *bytes),
-                Segment::Host(_) => (3, 0, Softmax::BYTES as u32),
+                Segment::Host(step) => (3, 0, step.to_bytes().len() as u32),
             };
             for field in [kind, offset, bytes] {
                 out.extend(field.to_le_bytes());
@@ -245,7 +245,7 @@ impl Program {
                     3 => {
                         let (head, tail) = literals.split_at(length as usize);
                         literals = tail;
-                        let step = Softmax::from_bytes(head).ok_or(ProgramError::HostStep(i))?;
+                        let step = HostStep::from_bytes(head).ok_or(ProgramError::HostStep(i))?;
                         match step.fits(host_bytes as usize) {
                             true => Segment::Host(step),
                             false => return Err(ProgramError::SegmentRange(i)),

@@ -510,31 +510,119 @@ fn a_truncated_stream_is_an_error_at_every_length() {
     }
 }
 
-/// The host's part between two segments: rows of codes in its memory.
+/// A program that stores codes as the host's input, lets the host work, and brings the
+/// result back through the chip: what arrives behind it.
+fn through_the_host(step: HostStep, codes: &[u8]) -> Vec<u8> {
+    let bytes = codes.len() as u32;
+    let output = step.output.offset;
+    let mut assembler = Assembler::new(&TINY);
+    assembler.load(Space::Activations, 0, codes);
+    assembler.store_to_host(0, &[(0, bytes)]);
+    assembler.host(step);
+    assembler.load_from_host(1, &[(output, 4)]);
+    assembler.store_to_host(1, &[(output + 4, 4)]);
+    let program = assembler.finish(output + 8, Region::default(), Region::default());
+    let mut host = vec![0; program.host_bytes as usize];
+    Reference::new(TINY).run(&program, &mut host).unwrap();
+    assert_eq!(Program::from_bytes(&program.to_bytes()), Ok(program));
+    host[output as usize + 4..].to_vec()
+}
+
+fn row(offset: u32, channels: u32) -> HostMap {
+    HostMap {
+        offset,
+        height: 1,
+        width: 1,
+        channels,
+        row_bytes: 4,
+    }
+}
+
 #[test]
 fn softmax_waits_for_what_it_reads_and_follows_its_definition() {
     let table = Box::new(std::array::from_fn(|i| ((i as f32 - 255.0) * 0.05).exp()));
-    let step = Softmax {
-        input: 0,
-        output: 4,
-        rows: 1,
-        row_bytes: 4,
-        channels: 3,
-        table,
-        multiplier: 256.0,
-        zero_point: 0,
+    let step = HostStep {
+        inputs: vec![row(0, 3)],
+        output: row(4, 3),
+        work: HostWork::Softmax {
+            table,
+            multiplier: 256.0,
+            zero_point: 0,
+        },
+        table: Box::new(std::array::from_fn(|code| code as u8)),
     };
-    let codes = [10u8, 30, 50, 0];
-    let mut assembler = Assembler::new(&TINY);
-    assembler.load(Space::Activations, 0, &codes);
-    assembler.store_to_host(0, &[(0, 4)]);
-    assembler.host(step);
-    assembler.load_from_host(1, &[(4, 4)]);
-    assembler.store_to_host(1, &[(8, 4)]);
-    let program = assembler.finish(12, Region::default(), Region::default());
-    let mut host = vec![0; 12];
-    Reference::new(TINY).run(&program, &mut host).unwrap();
     // exp(-2), exp(-1) and 1 over their sum, in 256ths.
-    assert_eq!(host[8..], [23, 63, 170, 0]);
-    assert_eq!(Program::from_bytes(&program.to_bytes()), Ok(program));
+    assert_eq!(through_the_host(step, &[10, 30, 50, 0]), [23, 63, 170, 0]);
+}
+
+/// The mean of 10 and 11 times 0.1 is, in f32, less than 10.5 times 0.1.
+#[test]
+fn means_are_sums_of_floats_in_order() {
+    let average = FloatAverage {
+        kernel: [1, 2],
+        stride: [1, 1],
+        dilation: [1, 1],
+        padding: [0, 1],
+        input_scale: 0.1,
+        input_zero_point: 10,
+        scale: 0.1,
+        zero_point: 3,
+        rounding: FloatRounding::Stored,
+        counts_padding: false,
+        columns_first: false,
+    };
+    let step = |counts_padding| HostStep {
+        inputs: vec![HostMap {
+            width: 2,
+            ..row(0, 1)
+        }],
+        output: HostMap {
+            width: 3,
+            row_bytes: 1,
+            ..row(8, 1)
+        },
+        work: HostWork::Average(FloatAverage {
+            counts_padding,
+            ..average
+        }),
+        table: Box::new(std::array::from_fn(|code| code as u8 ^ 1)),
+    };
+    // Of 10 and 11: the first, both, the last; then the table.
+    let codes = [20, 0, 0, 0, 21, 0, 0, 0];
+    let inside = through_the_host(step(false), &codes);
+    assert_eq!(inside[..3], [13, 13, 14].map(|code| code ^ 1));
+    let whole = through_the_host(step(true), &codes);
+    assert_eq!(whole[..3], [8, 13, 8].map(|code| code ^ 1));
+}
+
+#[test]
+fn functions_of_two_codes_are_tables() {
+    let table: Vec<u8> = (0..1 << 16).map(|pair| (pair >> 8 ^ pair) as u8).collect();
+    let step = HostStep {
+        inputs: vec![row(0, 4), row(4, 4)],
+        output: row(8, 4),
+        work: HostWork::Pairs(table.into_boxed_slice().try_into().unwrap()),
+        table: Box::new(std::array::from_fn(|code| code as u8)),
+    };
+    let codes = [1, 2, 3, 255, 16, 32, 48, 255];
+    assert_eq!(through_the_host(step, &codes), [17, 34, 51, 0]);
+}
+
+#[test]
+fn work_of_the_host_outside_its_memory_is_refused() {
+    let step = |output: HostMap| HostStep {
+        inputs: vec![row(0, 4), row(0, 4)],
+        output,
+        work: HostWork::Pairs(Box::new([0; 1 << 16])),
+        table: Box::new([0; 256]),
+    };
+    assert!(step(row(4, 4)).fits(8));
+    let wide = HostMap {
+        height: u32::MAX,
+        width: u32::MAX,
+        ..row(4, 4)
+    };
+    for (output, host_bytes) in [(row(4, 4), 7), (row(5, 4), 8), (row(4, 3), 8), (wide, 8)] {
+        assert!(!step(output).fits(host_bytes), "{output:?}");
+    }
 }

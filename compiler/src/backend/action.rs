@@ -1,7 +1,7 @@
 //! What the lowering writes: instructions with all they depend on, one after another,
 //! not yet in the order in which the units are busiest.
 
-use quern_isa::{Activate, Config, Matrix, Pattern, Softmax, Space, Target, Vector};
+use quern_isa::{Activate, Config, HostMap, HostStep, Matrix, Pattern, Space, Target, Vector};
 use std::ops::Range;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +30,7 @@ pub enum Action {
         pieces: Vec<(u32, u32)>,
     },
     /// Work of the host.
-    Softmax(Softmax),
+    Host(HostStep),
 }
 
 /// Whole words without padding.
@@ -102,8 +102,6 @@ impl Action {
         let lanes = config.lanes as i64;
         let words = |first: usize, count: usize| first as i64..(first + count) as i64;
         let chip = |space, range| (Memory::Chip(space), range);
-        let host =
-            |offset: u32, bytes: u32| (Memory::Host, offset as i64..offset as i64 + bytes as i64);
         let table = |set: bool| set.then(|| chip(Space::Table, 0..256));
         match self {
             Action::Load {
@@ -173,11 +171,15 @@ impl Action {
                     )],
                 }
             }
-            Action::Softmax(softmax) => {
-                let bytes = softmax.rows * softmax.row_bytes;
+            Action::Host(step) => {
+                let map = |map: &HostMap| {
+                    let first = map.offset as i64;
+                    let bytes = map.height as i64 * map.width as i64 * map.row_bytes as i64;
+                    (Memory::Host, first..first + bytes)
+                };
                 Footprint {
-                    reads: vec![host(softmax.input, bytes)],
-                    writes: vec![host(softmax.output, bytes)],
+                    reads: step.inputs.iter().map(map).collect(),
+                    writes: vec![map(&step.output)],
                 }
             }
             Action::Store { address, pieces } => {

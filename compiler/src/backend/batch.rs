@@ -3,7 +3,7 @@
 
 use crate::backend::memory::Placement;
 use crate::network::{Kind, Map, MapId, Network, Shape, Source, Window};
-use quern_isa::Config;
+use quern_isa::{Config, HostWork};
 
 /// The network for `samples` samples below each other; none if windows would reach from
 /// one sample into the next.
@@ -15,6 +15,8 @@ pub fn stack(network: &Network, samples: usize) -> Option<Network> {
         let shape = |map: usize| network.maps[map].shape;
         let height = shape(operation.output.0).height;
         match &operation.kind {
+            // Its windows would reach into the next sample.
+            Kind::Host { work, .. } if matches!(**work, HostWork::Average(_)) => false,
             Kind::Convolution(_) | Kind::MaxPool { .. } | Kind::AveragePool(_) => {
                 let input = operation.kind.inputs()[0];
                 within_rows(&operation.kind.window()) && shape(input.0).height == height

@@ -130,9 +130,9 @@ impl Emitter {
                 account.bytes_out += bytes as u64;
                 account.store_cycles += cost::store(&config, words);
             }
-            Action::Softmax(softmax) => {
+            Action::Host(step) => {
                 self.receive(self.receives.len());
-                self.assembler.host(softmax);
+                self.assembler.host(step);
             }
         }
     }

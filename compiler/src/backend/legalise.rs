@@ -10,7 +10,7 @@ pub fn legalise(network: &Network, config: &Config) -> Network {
     legal.operations.clear();
     for operation in &network.operations {
         match &operation.kind {
-            Kind::Softmax { .. } => softmax(operation.clone(), network, &mut legal),
+            Kind::Host { .. } => host(operation.clone(), network, &mut legal),
             Kind::AveragePool(pool) if is_large_average(pool, network, config) => {
                 let mut operation = operation.clone();
                 operation.kind = Kind::Convolution(sum_of_window(pool, network));
@@ -92,31 +92,21 @@ fn sum_of_window(pool: &AveragePool, network: &Network) -> Convolution {
     }
 }
 
-/// The host computes it from a map in its memory, and does nothing more to it.
-fn softmax(mut operation: Operation, network: &Network, legal: &mut Network) {
-    let Kind::Softmax { input, .. } = &mut operation.kind else {
-        return;
-    };
-    let is_constant =
-        |other: &Operation| other.output == *input && matches!(other.kind, Kind::Constant { .. });
-    if network.operations.iter().any(is_constant) {
-        let copy = add_map(legal, *input);
-        let kind = Kind::Elementwise { input: *input };
-        push(legal, &operation.name, kind, copy, Finish::default());
-        *input = copy;
+/// The host computes it from maps in its memory; constants are in the program.
+fn host(mut operation: Operation, network: &Network, legal: &mut Network) {
+    let name = operation.name.clone();
+    for input in operation.kind.inputs_mut() {
+        let is_constant = |other: &Operation| {
+            other.output == *input && matches!(other.kind, Kind::Constant { .. })
+        };
+        if network.operations.iter().any(is_constant) {
+            let copy = add_map(legal, *input);
+            let kind = Kind::Elementwise { input: *input };
+            push(legal, &name, kind, copy, Finish::default());
+            *input = copy;
+        }
     }
-    let finish = std::mem::take(&mut operation.finish);
-    let (name, output) = (operation.name.clone(), operation.output);
-    if finish == Finish::default() {
-        legal.operations.push(operation);
-        return;
-    }
-    operation.output = add_map(legal, output);
-    let kind = Kind::Elementwise {
-        input: operation.output,
-    };
     legal.operations.push(operation);
-    push(legal, &name, kind, output, finish);
 }
 
 /// Another map of the same shape.

@@ -77,7 +77,7 @@ fn header(program: &Program, report: &Report) -> String {
         );
     }
     for function in &report.host {
-        let _ = writeln!(out, "; on the host, of the output: {function}");
+        let _ = writeln!(out, "; host    {function}");
     }
     for note in &report.notes {
         let _ = writeln!(out, "; note    {note}");

@@ -341,8 +341,8 @@ impl<'a> Places<'a> {
                 let cost = rearrange_cost(&inputs, &output, config);
                 room.then_some((OperationTiling::Rearrange, cost))
             }
-            Kind::Softmax { .. } => {
-                let on_host = !inputs[0].on_chip() && !output.on_chip();
+            Kind::Host { .. } => {
+                let on_host = inputs.iter().all(|input| !input.on_chip()) && !output.on_chip();
                 on_host.then(|| (OperationTiling::None, Cost::default()))
             }
             Kind::Constant { .. } => Some((OperationTiling::None, Cost::default())),

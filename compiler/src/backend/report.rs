@@ -3,7 +3,7 @@
 use crate::backend::emit::{Account, Emitted};
 use crate::backend::memory::{Place, Placement};
 use crate::backend::place::{OperationTiling, Plan};
-use crate::network::{Kind, MapId, Network, Shape};
+use crate::network::{Kind, MapId, Network, Operation, Shape};
 use quern_isa::Config;
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ pub struct Report {
     pub host_bytes: u32,
     pub layers: Vec<LayerReport>,
     pub maps: Vec<MapReport>,
-    /// What the host computes of the output.
+    /// What the host computes: layers, and why, then what is left of the output.
     pub host: Vec<String>,
     pub totals: Totals,
     /// Where ONNX Runtime itself may give other codes at rounding ties.
@@ -118,12 +118,21 @@ pub(crate) fn report(
             .map(|(map, placement)| self::map(&map.name, placement))
             .collect(),
         host: network
-            .output
-            .functions
+            .operations
             .iter()
-            .map(|function| format!("{function:?}"))
+            .filter_map(on_host)
+            .chain(network.output.functions.iter().map(|f| format!("{f:?}")))
             .collect(),
         notes: network.notes.clone(),
+    }
+}
+
+fn on_host(operation: &Operation) -> Option<String> {
+    match &operation.kind {
+        Kind::Host { work, reason, .. } => {
+            Some(format!("`{}`, {}: {reason}", operation.name, work.name()))
+        }
+        _ => None,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::network::{CodeType, Finish, Kind, MapId, Quantiser, RealFunction, Sha
 use crate::pairs::{PairOperator, PairRule, Target};
 use crate::passes::import::check_sample;
 use crate::view::{Order, Place, View};
+use quern_isa::HostWork;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -252,14 +253,11 @@ fn pair(
     views: [View<CodePart>; 2],
     rule: PairRule,
 ) -> Result<Value, String> {
-    match rule.operator {
-        PairOperator::Add | PairOperator::Subtract | PairOperator::Multiply => {}
-        _ => {
-            return Err(format!(
-                "{} of two tensors is not supported, only of one and constants",
-                node.operator
-            ))
-        }
+    if rule.operator == PairOperator::Power {
+        return Err(format!(
+            "{} of two tensors is not supported, only of one and constants",
+            node.operator
+        ));
     }
     let builder = &mut context.builder;
     // As the larger of the maps lies already, if one does.
@@ -324,26 +322,22 @@ impl Pair {
         finish: &Finish,
     ) -> Result<Kind, String> {
         builder.count_evaluations(1 << 17)?;
-        if self.rule.operator == PairOperator::Multiply {
-            let (kind, differing) = self.rule.multiplication(self.inputs, to, finish)?;
-            let Kind::Multiply { scale, .. } = &kind else {
-                unreachable!("a product");
-            };
-            check_scales(name, &[*scale])?;
-            note(builder, name, differing);
-            return Ok(kind);
-        }
-        let (kind, differing) = self.rule.addition(self.inputs, to, finish)?;
-        note(builder, name, differing);
-        Ok(kind)
-    }
-}
-
-fn note(builder: &mut Builder, name: &str, differing: usize) {
-    if differing > 0 {
-        builder.notes.push(format!(
-            "`{name}`: {differing} of 65,536 pairs of codes give a result that differs by one from ONNX Runtime's"
-        ));
+        let reason = match self.rule.on_chip(self.inputs, to, finish) {
+            Ok(kind) => {
+                if let Kind::Multiply { scale, .. } = &kind {
+                    check_scales(name, &[*scale])?;
+                }
+                return Ok(kind);
+            }
+            Err(reason) => reason,
+        };
+        let table = self.rule.targets(to, finish).into_boxed_slice();
+        let table = table.try_into().map_err(|_| "a code for each pair")?;
+        Ok(Kind::Host {
+            inputs: self.inputs.to_vec(),
+            work: Rc::new(HostWork::Pairs(table)),
+            reason,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Conv of one or two spatial axes.
 
 use super::dense::{read_bias, signed_weights, weights};
+use super::shapes::strides;
 use super::sums::{Products, Sums, SumsKind};
 use super::{Context, Quantised, Scaled, Value};
 use crate::builder::{Builder, CodePart};
@@ -59,7 +60,11 @@ pub fn convolve(
             ));
         }
     }
-    let (window, spatial) = window(node, kernel, &dims[1..], Rounding::Down)?;
+    let Placed {
+        window,
+        output: spatial,
+        skipped,
+    } = window(node, kernel, &dims[1..], Rounding::Convolution)?;
     if weights.axis.is_some_and(|axis| axis != 0) {
         return Err(
             "its weights are quantised per input channel; quantise them per output channel".into(),
@@ -74,7 +79,8 @@ pub fn convolve(
         .map(|bias| read_bias(bias, &scales, outputs))
         .transpose()?;
     let builder = &mut context.builder;
-    let view = repeated(builder, &input.view, groups, copies.len())?;
+    let view = without_first(builder, &input.view, &skipped)?;
+    let view = repeated(builder, &view, groups, copies.len())?;
     let shape = feature_map(&view.dims)?;
     let order = Order::channels_first(shape.channels, shape.height * shape.width);
     let map = builder.arranged(&node.name, &view, &order, shape)?;
@@ -154,11 +160,12 @@ pub fn feature_map(dims: &[usize]) -> Result<Shape, String> {
     }
 }
 
-/// What becomes of a window that does not fit whole.
+/// How the number of outputs is rounded, and padding that comes out negative.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rounding {
-    Down,
-    Up,
+    Convolution,
+    PoolDown,
+    PoolUp,
 }
 
 /// The window of a node, and the spatial dimensions of its output.
@@ -167,7 +174,7 @@ pub fn window(
     kernel: &[usize],
     spatial: &[usize],
     rounding: Rounding,
-) -> Result<(Window, Vec<usize>), String> {
+) -> Result<Placed, String> {
     let rank = spatial.len();
     let per_axis = |name: &str, count: usize, default: usize, least: i64| match node.ints(name)? {
         None => Ok(vec![default; count]),
@@ -190,6 +197,7 @@ pub fn window(
     let auto_pad = node.string("auto_pad", "NOTSET")?;
     let mut padding = vec![0; rank];
     let mut output = vec![0; rank];
+    let mut skipped = vec![0; rank];
     for axis in 0..rank {
         let (size, stride) = (spatial[axis], stride[axis]);
         if kernel[axis] == 0 || kernel[axis] >= 1 << 24 {
@@ -201,9 +209,9 @@ pub fn window(
                 let (before, after) = (pads[axis], pads[axis + rank]);
                 let padded = size + before + after;
                 let steps = |room: usize| match rounding {
-                    Rounding::Down => room / stride,
+                    Rounding::Convolution | Rounding::PoolDown => room / stride,
                     // A window has to begin before what is padded behind.
-                    Rounding::Up => (room.div_ceil(stride)).min((size + before - 1) / stride),
+                    Rounding::PoolUp => (room.div_ceil(stride)).min((size + before - 1) / stride),
                 };
                 let room = padded.checked_sub(extent);
                 (before, room.map_or(0, |room| steps(room) + 1))
@@ -214,12 +222,17 @@ pub fn window(
             }
             "SAME_UPPER" | "SAME_LOWER" => {
                 let count = size.div_ceil(stride);
-                let total = ((count - 1) * stride + extent).saturating_sub(size);
+                let total = ((count - 1) * stride + extent) as i64 - size as i64;
+                let total = match rounding {
+                    Rounding::Convolution if total < 0 => total + 1,
+                    _ => total,
+                };
                 let before = match auto_pad {
                     "SAME_UPPER" => total / 2,
-                    _ => total - total / 2,
+                    _ => (total + 1) / 2,
                 };
-                (before, count)
+                skipped[axis] = (-before).max(0) as usize;
+                (before.max(0) as usize, count)
             }
             other => return Err(format!("unknown auto_pad `{other}`")),
         };
@@ -241,5 +254,45 @@ pub fn window(
         dilation: two(&dilation, 1),
         padding: two(&padding, 0),
     };
-    Ok((window, output))
+    Ok(Placed {
+        window,
+        output,
+        skipped,
+    })
+}
+
+/// A window on an input of some size.
+pub struct Placed {
+    pub window: Window,
+    /// Spatial dimensions of the output.
+    pub output: Vec<usize>,
+    /// Of each spatial axis of the input, elements in front that no window sees. With
+    /// auto_pad and strides beyond the kernel the runtime's padding is negative.
+    pub skipped: Vec<usize>,
+}
+
+/// A view of channels and spatial axes without the first elements of these.
+pub fn without_first<P: Clone>(
+    builder: &mut Builder,
+    view: &View<P>,
+    skipped: &[usize],
+) -> Result<View<P>, String> {
+    if skipped.iter().all(|&count| count == 0) {
+        return Ok(view.clone());
+    }
+    let from_strides = strides(&view.dims);
+    let mut dims = view.dims.clone();
+    let mut first = 0;
+    for (axis, &count) in skipped.iter().enumerate() {
+        dims[axis + 1] -= count;
+        first += count * from_strides[axis + 1];
+    }
+    let count: usize = dims.iter().product();
+    builder.count_places(count)?;
+    let own = strides(&dims);
+    let from = |index: usize| {
+        let axes = (0..dims.len()).map(|axis| index / own[axis] % dims[axis] * from_strides[axis]);
+        first + axes.sum::<usize>()
+    };
+    Ok(view.gathered(dims.clone(), (0..count).map(from)))
 }

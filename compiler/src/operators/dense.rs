@@ -1,6 +1,6 @@
 //! MatMul and Gemm of activations with constant weights, and the Add of a bias.
 
-use super::sums::{Products, Sums, SumsKind};
+use super::sums::{Bias, Products, Sums, SumsKind};
 use super::{concatenate, Context, Quantised, Scaled, Value};
 use crate::builder::{Builder, CodePart};
 use crate::graph::{Data, Node, Tensor};
@@ -290,7 +290,7 @@ fn permutation(view: &View<CodePart>) -> Option<Vec<u32>> {
 }
 
 /// A bias in units of `scales`, one element per output.
-pub fn read_bias(value: &Value, scales: &[f32], outputs: usize) -> Result<Vec<i32>, String> {
+pub fn read_bias(value: &Value, scales: &[f32], outputs: usize) -> Result<Bias, String> {
     let of_channels = |tensor: &Tensor| {
         let shape = &tensor.shape;
         match shape.last() == Some(&outputs) && shape.iter().product::<usize>() == outputs {
@@ -312,37 +312,45 @@ pub fn read_bias(value: &Value, scales: &[f32], outputs: usize) -> Result<Vec<i3
             if scaled.zero_points.iter().any(|&zero| zero != 0) {
                 return Err("its bias has a zero point that is not 0".to_string());
             }
-            for (channel, &expected) in scales.iter().enumerate() {
-                let actual = scaled.scales[channel % scaled.scales.len()];
-                if (actual - expected).abs() > expected * BIAS_SCALE_TOLERANCE {
-                    return Err(format!(
-                        "the bias of channel {channel} has scale {actual:e}; it must be input scale times weight scale, {expected:e}"
-                    ));
-                }
-            }
-            Ok(values.clone())
+            let own = |channel: usize| scaled.scales[channel % scaled.scales.len()];
+            let differs = |(channel, &expected): (usize, &f32)| {
+                (own(channel) - expected).abs() > expected * BIAS_SCALE_TOLERANCE
+            };
+            let rescaled = |(channel, &scale): (usize, &f32)| {
+                let real = values[channel] as f32 * own(channel);
+                to_i32((real / scale).round_ties_even())
+            };
+            let channels = || scales.iter().enumerate();
+            Ok(Bias {
+                codes: values.clone(),
+                rescaled: channels()
+                    .any(differs)
+                    .then(|| channels().map(rescaled).collect()),
+            })
         }
         // The runtime quantises a real bias in the same way when it loads the model.
         Value::Constant(tensor) => {
             of_channels(tensor)?;
-            let Data::F32(values) = &tensor.data else {
-                return match &tensor.data {
-                    // In QOperator form it has no scale of its own.
-                    Data::I32(values) => Ok(values.clone()),
-                    data => Err(format!("its bias is {}", data.type_name())),
-                };
+            let codes = match &tensor.data {
+                // In QOperator form it has no scale of its own.
+                Data::I32(values) => values.clone(),
+                Data::F32(values) if values.iter().all(|value| value.is_finite()) => {
+                    let code =
+                        |(value, scale): (&f32, &f32)| to_i32((value / scale).round_ties_even());
+                    values.iter().zip(scales).map(code).collect()
+                }
+                Data::F32(_) => return Err("its bias has elements that are not finite".into()),
+                data => return Err(format!("its bias is {}", data.type_name())),
             };
-            if values.iter().any(|value| !value.is_finite()) {
-                return Err("its bias has elements that are not finite".to_string());
-            }
-            let codes = values.iter().zip(scales);
-            Ok(codes
-                .map(|(value, scale)| to_i32((value / scale).round_ties_even()))
-                .collect())
+            Ok(Bias {
+                codes,
+                rescaled: None,
+            })
         }
         _ => Err("its bias must be a constant".to_string()),
     }
 }
+
 /// As x86 converts: what does not fit becomes the lowest integer.
 fn to_i32(x: f32) -> i32 {
     match (i32::MIN as f32..-(i32::MIN as f32)).contains(&x) {

@@ -7,6 +7,7 @@ use crate::graph::{normalise_axis, Node};
 use crate::network::{Finish, HostFunction, Kind, Shape};
 use crate::pairs::Target;
 use crate::view::{Order, View};
+use quern_isa::HostWork;
 use std::rc::Rc;
 
 pub fn softmax(context: &mut Context, node: &Node) -> Result<Value, String> {
@@ -107,11 +108,15 @@ fn operation(
         width: pixels,
         channels,
     };
-    let kind = Kind::Softmax {
-        input: builder.arranged(name, &input.view, &order, shape)?,
-        table: Rc::new(exponentials(input.quantiser.scale, channels)),
+    let work = HostWork::Softmax {
+        table: Box::new(exponentials(input.quantiser.scale, channels)),
         multiplier: (1.0 / target.quantiser.scale).floor(),
-        output_zero_point: target.quantiser.zero_point,
+        zero_point: target.quantiser.zero_point,
+    };
+    let kind = Kind::Host {
+        inputs: vec![builder.arranged(name, &input.view, &order, shape)?],
+        work: Rc::new(work),
+        reason: "exponentials and their sum are real numbers".to_string(),
     };
     let map = builder.operation(name, kind, shape, Finish::default());
     Ok(View {

@@ -125,6 +125,7 @@ pub struct Hosted {
 /// What operators read and add to.
 pub struct Context {
     pub batch: Batch,
+    pub opset: i64,
     pub runtime: Runtime,
     pub values: HashMap<String, Value>,
     pub input: Option<InputKind>,

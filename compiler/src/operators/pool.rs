@@ -1,13 +1,15 @@
 //! Pooling over spatial axes: the largest of a window, and means.
 
-use super::convolution::{feature_map, window, Rounding};
+use super::convolution::{feature_map, window, without_first, Placed, Rounding};
 use super::sums::{check_scales, Sums, SumsKind};
 use super::{shapes, Context, Quantised, Real, Value};
 use crate::builder::{Builder, CodePart, Codes};
+use crate::evaluate::product_code;
 use crate::graph::{normalise_axis, Node};
 use crate::network::{AveragePool, CodeType, Finish, Kind, MapId, Quantiser, Shape, Window};
 use crate::pairs::Target;
 use crate::view::{Order, View};
+use quern_isa::{FloatAverage, FloatRounding, HostWork};
 use std::rc::Rc;
 
 /// MaxPool and GlobalMaxPool, of real numbers or of codes: the order is the same.
@@ -25,11 +27,13 @@ pub fn max(context: &mut Context, node: &Node) -> Result<Value, String> {
             (view, Some(quantiser))
         }
     };
-    let dims = view.dims.clone();
-    let shape = feature_map(&dims)?;
-    let (window, output) = match node.operator.as_str() {
-        "GlobalMaxPool" => whole(shape, dims.len()),
-        _ => window_of(node, &dims)?,
+    let shape = feature_map(&view.dims)?;
+    let (view, (window, output)) = match node.operator.as_str() {
+        "GlobalMaxPool" => {
+            let window = whole(shape, view.dims.len());
+            (view, window)
+        }
+        _ => window_of(&mut context.builder, node, &view)?,
     };
     let mut dims = vec![shape.channels];
     dims.extend(output);
@@ -70,38 +74,34 @@ pub fn global_average(context: &mut Context, node: &Node) -> Result<Value, Strin
 
 /// Means of windows.
 pub fn window_mean(context: &mut Context, node: &Node, input: &Quantised) -> Result<Value, String> {
-    let dims = &input.view.dims;
-    feature_map(dims)?;
-    let (window, output) = window_of(node, dims)?;
+    feature_map(&input.view.dims)?;
+    let (view, window) = window_of(&mut context.builder, node, &input.view)?;
+    let input = Quantised {
+        view,
+        quantiser: input.quantiser,
+        code: input.code,
+    };
     let counts = match node.int("count_include_pad", 0)? {
         0 => Counts::Inside,
         _ => Counts::Whole,
     };
-    mean(&mut context.builder, node, input, window, output, counts)
+    mean(context, node, &input, window, counts)
 }
 
 /// The mean of all pixels.
 pub fn global_mean(context: &mut Context, node: &Node, input: &Quantised) -> Result<Value, String> {
     let dims = &input.view.dims;
-    let (window, output) = whole(feature_map(dims)?, dims.len());
-    mean(
-        &mut context.builder,
-        node,
-        input,
-        window,
-        output,
-        Counts::Global,
-    )
+    let window = whole(feature_map(dims)?, dims.len());
+    mean(context, node, input, window, Counts::Global)
 }
 
 /// ReduceMean over all axes but the batch and one of channels.
 pub fn reduce_mean(context: &mut Context, node: &Node) -> Result<Value, String> {
     let input = context.quantised(node, 0)?;
     let (view, dims) = reduced(context, node, &input.view)?;
-    let (window, output) = whole(feature_map(&view.dims)?, view.dims.len());
+    let window = whole(feature_map(&view.dims)?, view.dims.len());
     let input = Quantised { view, ..input };
-    let counts = Counts::Mean;
-    match mean(&mut context.builder, node, &input, window, output, counts)? {
+    match mean(context, node, &input, window, Counts::Mean)? {
         Value::Sums(view, sums) => Ok(Value::Sums(view.reshaped(dims), sums)),
         value => Ok(value),
     }
@@ -171,13 +171,13 @@ fn reduced<P: Clone>(
 }
 
 fn mean(
-    builder: &mut Builder,
+    context: &mut Context,
     node: &Node,
     input: &Quantised,
-    window: Window,
-    output: Vec<usize>,
+    (window, output): Windowed,
     counts: Counts,
 ) -> Result<Value, String> {
+    let builder = &mut context.builder;
     let shape = feature_map(&input.view.dims)?;
     let order = Order::channels_first(shape.channels, shape.height * shape.width);
     let map = builder.arranged(&node.name, &input.view, &order, shape)?;
@@ -189,13 +189,14 @@ fn mean(
         quantiser: input.quantiser,
         code: input.code,
         counts,
+        opset: context.opset,
     };
     let sums = Sums::new(&node.name, feature_map(&dims)?, SumsKind::Average(average));
     Ok(Value::Sums(View::channels_first(dims, ()), Rc::new(sums)))
 }
 
 /// The window over all pixels, and the spatial dimensions of its output.
-fn whole(shape: Shape, rank: usize) -> (Window, Vec<usize>) {
+fn whole(shape: Shape, rank: usize) -> Windowed {
     let window = Window {
         kernel: [shape.height, shape.width],
         ..Window::POINT
@@ -203,7 +204,16 @@ fn whole(shape: Shape, rank: usize) -> (Window, Vec<usize>) {
     (window, vec![1; rank - 1])
 }
 
-fn window_of(node: &Node, dims: &[usize]) -> Result<(Window, Vec<usize>), String> {
+/// A window, and the spatial dimensions of its output.
+type Windowed = (Window, Vec<usize>);
+
+/// A pool's window, and the part of its input that it is on.
+fn window_of<P: Clone>(
+    builder: &mut Builder,
+    node: &Node,
+    view: &View<P>,
+) -> Result<(View<P>, Windowed), String> {
+    let dims = &view.dims;
     let kernel = node
         .ints("kernel_shape")?
         .ok_or("it has no kernel_shape")?
@@ -217,10 +227,16 @@ fn window_of(node: &Node, dims: &[usize]) -> Result<(Window, Vec<usize>), String
         ));
     }
     let rounding = match node.int("ceil_mode", 0)? {
-        0 => Rounding::Down,
-        _ => Rounding::Up,
+        0 => Rounding::PoolDown,
+        _ => Rounding::PoolUp,
     };
-    window(node, &kernel, &dims[1..], rounding)
+    let Placed {
+        window,
+        output,
+        skipped,
+    } = window(node, &kernel, &dims[1..], rounding)?;
+    let view = without_first(builder, view, &skipped)?;
+    Ok((view, (window, output)))
 }
 
 /// A mean that is not yet quantised.
@@ -232,6 +248,8 @@ pub struct Average {
     /// In the runtime.
     code: Option<CodeType>,
     counts: Counts,
+    /// Of the model.
+    opset: i64,
 }
 
 /// By what a sum is divided, and how the runtime computes it.
@@ -256,37 +274,26 @@ impl Average {
 
     /// Why codes may differ from the runtime's, which adds up a mean in f32.
     pub fn note(&self, target: &Target, clamped: bool) -> Option<&'static str> {
-        match self.is_fused(target, clamped) {
-            false => Some("ONNX Runtime computes this mean in floating point; codes next to a rounding tie may differ"),
-            true if self.counts != Counts::Global && self.has_ties(target) => Some(
-                "ONNX Runtime adds the elements of a mean in floating point: where a mean lies midway between two codes its code may differ by one",
-            ),
-            true => None,
-        }
+        (!self.is_window() && !self.is_fused(target, clamped)).then_some(
+            "ONNX Runtime computes this mean in floating point; codes next to a rounding tie may differ",
+        )
     }
 
-    /// Whether a sum of the window can lie midway between two codes, or as near as the
-    /// runtime's rounding errors.
-    fn has_ties(&self, target: &Target) -> bool {
-        /// Larger windows are taken to have them.
-        const LARGEST: usize = 1 << 10;
-        let taps = self.taps();
-        let step = self.quantiser.scale as f64 / target.quantiser.scale as f64 / taps as f64;
-        taps > LARGEST
-            || (1..=255 * taps).any(|sum| {
-                let mean = sum as f64 * step;
-                mean < 256.0 && ((mean.fract() - 0.5) / mean).abs() < 1e-6
-            })
-    }
-
-    /// Whether the runtime has an integer kernel for it.
+    /// Whether the runtime has a kernel of codes for it.
     fn is_fused(&self, to: &Target, clamped: bool) -> bool {
         self.counts != Counts::Mean && self.code == Some(to.code) && !clamped
     }
 
-    pub fn quantise(&self, name: &str, to: &Target, clamped: bool) -> Result<Kind, String> {
-        let fused = self.is_fused(to, clamped);
-        let to = &to.quantiser;
+    pub fn quantise(
+        &self,
+        builder: &mut Builder,
+        name: &str,
+        output: Shape,
+        target: &Target,
+        clamped: bool,
+    ) -> Result<Kind, String> {
+        let fused = self.is_fused(target, clamped);
+        let to = &target.quantiser;
         let size = self.taps();
         let from = self.quantiser.scale;
         let scale = |count: usize| match (count, self.counts) {
@@ -298,13 +305,105 @@ impl Average {
         };
         let scales: Vec<f32> = (0..=size).map(scale).collect();
         check_scales(name, &scales)?;
-        Ok(Kind::AveragePool(AveragePool {
+        let pool = AveragePool {
             input: self.input,
             window: self.window,
             scales,
             input_zero_point: self.quantiser.zero_point,
             output_zero_point: to.zero_point,
-            even_code: fused && matches!(self.counts, Counts::Inside | Counts::Whole),
-        }))
+            even_code: fused && self.is_window(),
+        };
+        if self.is_window() {
+            let average = self.in_floats(target, fused);
+            let counts = self.window.counts(builder.shape(self.input), output);
+            builder.count_evaluations(256 * size * counts.len())?;
+            if let Some(sum) = first_doubt(&pool, &average, &counts) {
+                return Ok(Kind::Host {
+                    inputs: vec![self.input],
+                    work: Rc::new(HostWork::Average(average)),
+                    reason: format!(
+                        "ONNX Runtime adds the elements of a window in floating point, so that the code of sum {sum} depends on their order"
+                    ),
+                });
+            }
+        }
+        Ok(Kind::AveragePool(pool))
     }
+
+    /// A window's elements are added up one by one, in an order that is known.
+    fn is_window(&self) -> bool {
+        matches!(self.counts, Counts::Inside | Counts::Whole)
+    }
+
+    /// The runtime's kernel QLinearAveragePool, or AveragePool. That of operator sets before
+    /// 19 adds up columns first where windows are close (MLAS `MlasPool2DVectorKernel`).
+    fn in_floats(&self, to: &Target, fused: bool) -> FloatAverage {
+        const CLOSE: usize = 2;
+        let pair = |sizes: [usize; 2]| sizes.map(|size| size as u32);
+        FloatAverage {
+            kernel: pair(self.window.kernel),
+            stride: pair(self.window.stride),
+            dilation: pair(self.window.dilation),
+            padding: pair(self.window.padding),
+            input_scale: self.quantiser.scale,
+            input_zero_point: self.quantiser.zero_point,
+            scale: to.quantiser.scale,
+            zero_point: to.quantiser.zero_point,
+            rounding: match (fused, to.code) {
+                (false, _) => FloatRounding::Behind,
+                (true, CodeType::U8) => FloatRounding::Stored,
+                (true, CodeType::I8) => FloatRounding::Signed,
+            },
+            counts_padding: self.counts == Counts::Whole,
+            columns_first: !fused && self.opset < 19 && self.window.stride[1] <= CLOSE,
+        }
+    }
+}
+
+/// The first sum of a window for which the integer rule is not proven to give the code of
+/// every order of f32 additions.
+///
+/// Each of `n` products and additions is off by half an ulp of a number no larger than the
+/// sum of all magnitudes; what follows is monotone, so that its ends bound the code. A scale
+/// of few bits leaves all sums exact.
+fn first_doubt(pool: &AveragePool, average: &FloatAverage, counts: &[usize]) -> Option<i64> {
+    const HALF_ULP: f64 = 1.0 / (1 << 24) as f64;
+    let scale = average.input_scale as f64;
+    let (low, high) = (
+        pool.input_zero_point as i64,
+        255 - pool.input_zero_point as i64,
+    );
+    let short = significant_bits(average.input_scale);
+    let doubtful = |count: i64, sum: i64| {
+        let magnitudes = (count * low.max(high)).min(sum.abs() + 2 * count * low.min(high));
+        let is_exact = (magnitudes as u64).checked_ilog2().unwrap_or(0) + 1 + short <= 24;
+        let total = sum as f64 * scale;
+        let ends = match is_exact {
+            true => [total; 2],
+            false => {
+                // A little more, for the roundings of the bound and of its ends.
+                let error = magnitudes as f64 * scale * HALF_ULP * (count as f64 + 1.01);
+                [total - error, total + error]
+            }
+        };
+        let code = product_code(
+            sum as i32,
+            pool.scales[count as usize],
+            pool.output_zero_point,
+            pool.even_code,
+        );
+        ends.into_iter()
+            .any(|total| average.code(total as f32, count as u32) != code)
+    };
+    counts
+        .iter()
+        .map(|&count| count as i64)
+        .filter(|&count| count > 0)
+        .find_map(|count| (-count * low..=count * high).find(|&sum| doubtful(count, sum)))
+}
+
+/// Of the mantissa, without the zeros it ends with.
+fn significant_bits(x: f32) -> u32 {
+    let mantissa = (x.to_bits() & 0x7f_ffff) | 0x80_0000;
+    24 - mantissa.trailing_zeros()
 }

@@ -42,9 +42,20 @@ pub struct Products {
     pub scales: Vec<f32>,
     /// As stored.
     pub input_zero_point: u8,
-    pub bias: Option<Vec<i32>>,
+    pub bias: Option<Bias>,
     /// A bias that the runtime adds in floating point.
     pub separate_bias: bool,
+}
+
+/// A bias, one integer for each output.
+#[derive(Debug, Clone)]
+pub struct Bias {
+    /// In units of [`Products::scales`], as the runtime's integer kernels have it: they take
+    /// the model's integers as they are.
+    pub codes: Vec<i32>,
+    /// Where the integers have a scale of their own that is another: the nearest codes to
+    /// what they stand for, as the runtime has it in floating point.
+    pub rescaled: Option<Vec<i32>>,
 }
 
 impl Sums {
@@ -91,15 +102,17 @@ impl Sums {
         let clamped = !target.drops(self.low, self.high);
         let kind = match &self.kind {
             SumsKind::Products(products) => {
-                builder.notes.extend(self.note(products, target, clamped));
-                Kind::Convolution(products.quantise(&self.name, to)?)
+                let note = self.note(products, target, clamped);
+                let kind = products.quantise(&self.name, to, note.is_some())?;
+                builder.notes.extend(note);
+                Kind::Convolution(kind)
             }
             SumsKind::Average(average) => {
                 if let Some(reason) = average.note(target, clamped) {
                     builder.notes.push(format!("`{}`: {reason}", self.name));
                 }
                 builder.count_places(average.taps())?;
-                average.quantise(&self.name, target, clamped)?
+                average.quantise(builder, &self.name, self.shape, target, clamped)?
             }
             SumsKind::Pair(pair) => pair.quantise(builder, &self.name, target, &finish)?,
         };
@@ -125,7 +138,8 @@ impl Sums {
 }
 
 impl Products {
-    fn quantise(&self, name: &str, to: &Quantiser) -> Result<Convolution, String> {
+    /// `in_floats`: the runtime leaves its integer kernels.
+    fn quantise(&self, name: &str, to: &Quantiser, in_floats: bool) -> Result<Convolution, String> {
         let scales: Vec<f32> = self.scales.iter().map(|scale| scale / to.scale).collect();
         check_scales(name, &scales)?;
         Ok(Convolution {
@@ -134,7 +148,11 @@ impl Products {
             groups: self.groups,
             weights: self.weights.clone(),
             bias: match &self.bias {
-                Some(bias) => bias.clone(),
+                Some(Bias {
+                    rescaled: Some(codes),
+                    ..
+                }) if in_floats => codes.clone(),
+                Some(bias) => bias.codes.clone(),
                 None => vec![0; scales.len()],
             },
             scales,

@@ -40,6 +40,8 @@ const fn row(
 }
 
 const TABLE: &str = "table of 256 codes, per channel where constants differ";
+const TABLE_OR_HOST: &str =
+    "table of 256 codes, per channel where constants differ; of two tensors the host";
 const VIEW: &str =
     "another view of the same map; codes are moved once, where an operation wants them otherwise";
 const CONVOLUTION: &str = "`Convolution`";
@@ -76,14 +78,14 @@ pub const SUPPORTED: &[Operator] = &[
         "transA = 0, alpha = beta = 1, transB 0 or 1, bias",
         "as MatMul",
     ),
-    row("Add", arithmetic::evaluate, PAIR, "`Add` of two tensors, a bias, or a table"),
-    row("Sub", arithmetic::evaluate, PAIR, "`Add` of two tensors, or a table"),
-    row("Mul", arithmetic::evaluate, PAIR, "`Multiply` of two tensors, or a table"),
-    row("Div", arithmetic::evaluate, ONE, TABLE),
+    row("Add", arithmetic::evaluate, PAIR, "`Add` of two tensors, a bias, or a table; the host where no tables add up to it"),
+    row("Sub", arithmetic::evaluate, PAIR, "`Add` of two tensors, or a table; the host where no tables add up to it"),
+    row("Mul", arithmetic::evaluate, PAIR, "`Multiply` of two tensors, or a table; the host where no product of integers equals it"),
+    row("Div", arithmetic::evaluate, PAIR, TABLE_OR_HOST),
     row("Pow", arithmetic::evaluate, ONE, TABLE),
-    row("Min", arithmetic::evaluate, ONE, TABLE),
-    row("Max", arithmetic::evaluate, ONE, TABLE),
-    row("PRelu", arithmetic::evaluate, "constant slopes", TABLE),
+    row("Min", arithmetic::evaluate, PAIR, TABLE_OR_HOST),
+    row("Max", arithmetic::evaluate, PAIR, TABLE_OR_HOST),
+    row("PRelu", arithmetic::evaluate, PAIR, TABLE_OR_HOST),
     row(
         "BatchNormalization",
         arithmetic::normalise,
@@ -96,7 +98,7 @@ pub const SUPPORTED: &[Operator] = &[
         "AveragePool",
         pool::average,
         "as Conv, ceil_mode, count_include_pad; 1-D and 2-D",
-        "`AveragePool`",
+        "`AveragePool`; the host where the order of float additions counts",
     ),
     row("GlobalAveragePool", pool::global_average, "1-D and 2-D", "`AveragePool` of the whole map"),
     row(
@@ -173,7 +175,7 @@ pub const SUPPORTED: &[Operator] = &[
         "com.microsoft.QLinearAveragePool",
         qlinear::average,
         "as AveragePool; channels_last = 0",
-        "`AveragePool`",
+        "`AveragePool`; the host where the order of float additions counts",
     ),
     row(
         "com.microsoft.QLinearGlobalAveragePool",

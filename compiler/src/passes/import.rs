@@ -50,13 +50,17 @@ fn is_default_domain(domain: &str) -> bool {
 
 #[derive(Default)]
 struct Importer {
+    opset: i64,
     problems: Vec<Problem>,
 }
 
 impl Importer {
     fn check_opset(&mut self, opset: Option<i64>) {
         let problem = match opset {
-            Some(version) if version >= FIRST_OPSET => return,
+            Some(version) if version >= FIRST_OPSET => {
+                self.opset = version;
+                return;
+            }
             Some(version) => format!(
                 "operator set {version} is too old; convert the model to {FIRST_OPSET} or newer with onnx.version_converter"
             ),
@@ -78,6 +82,7 @@ impl Importer {
         let nodes = self.sort(nodes);
         Some(Graph {
             name: proto.name,
+            opset: self.opset,
             nodes,
             constants,
             input: input?,

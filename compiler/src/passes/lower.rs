@@ -36,6 +36,7 @@ pub fn lower(graph: &Graph) -> Result<Network, Vec<Problem>> {
     let input_map = builder.map(&graph.input.name, shape);
     let mut context = Context {
         batch: graph.input.batch,
+        opset: graph.opset,
         runtime: Runtime::new(graph),
         values: HashMap::new(),
         input: integer_input(&graph.input).map(InputKind::Codes),

@@ -1,7 +1,7 @@
 //! The passes, in the order in which they run:
 //!
 //! ```text
-//!  bytes ─import─► Graph ─fold─► merge─► Graph ─lower─► Network ─join─► place─► prune─► Network ─prove─► constants
+//!  bytes ─import─► Graph ─fold─► share─► merge─► Graph ─lower─► Network ─join─► place─► prune─► Network ─prove─► constants
 //!                                                                  └───────tile─► Plan ─emit─► Program
 //! ```
 
@@ -12,3 +12,4 @@ pub mod lower;
 pub mod merge;
 pub mod place;
 pub mod prune;
+pub mod share;

@@ -200,38 +200,3 @@ fn a_batch_out_of_range_is_refused() {
             .contains(&format!("a batch of {batch} samples")));
     }
 }
-
-#[test]
-fn where_onnxruntime_leaves_its_integer_kernels_a_note_says_so() {
-    let notes = |input: Code, sample: &[usize], clip: Option<f32>| {
-        let mut model = Model::new(data_type::FLOAT, sample);
-        if input.signed {
-            model = Model::new(data_type::INT8, sample);
-            model.dequantise("x", "q", "real");
-        } else {
-            model.quantise("x", "q", "codes");
-            model.dequantise("codes", "q", "real");
-        }
-        model.quantiser("q", input);
-        model.i8s("w", &[4, 2], &[1, 2, 3, 4, 5, 6, 7, 8]);
-        model.floats("w_scale", &[], &[0.25]);
-        model.node("DequantizeLinear", &["w", "w_scale"], "w_real");
-        model.node("MatMul", &["real", "w_real"], "product");
-        model.floats("b", &[2], &[1.0, 2.0]);
-        model.node("Add", &["product", "b"], "sum");
-        model.floats("high", &[], &[clip.unwrap_or(1e9)]);
-        model.node("Clip", &["sum", "", "high"], "clipped");
-        model.quantise("clipped", "q", "y");
-        compiled(&model.finish("y"), CU).report.notes.len()
-    };
-    let unsigned = Code::u8(1.0, 0);
-    // A bias of a MatMul of rank 3, a clamp inside the codes' range: a note each. int8
-    // codes from end to end stay in the integer kernels.
-    let counts = [
-        notes(unsigned, &[4], None),
-        notes(unsigned, &[1, 4], None),
-        notes(unsigned, &[4], Some(20.0)),
-        notes(Code::i8(1.0, 0), &[4], None),
-    ];
-    assert_eq!(counts, [0, 1, 1, 0]);
-}

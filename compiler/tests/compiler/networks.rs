@@ -153,10 +153,10 @@ fn constants_of_channels_are_tables() {
 
 #[test]
 fn where_onnxruntime_leaves_its_integer_kernels_a_note_says_so() {
-    let notes = |input: Code, positions, clip: Option<f32>| {
-        let mut model = Model::new(data_type::FLOAT, &[positions, 4]);
+    let notes = |input: Code, sample: &[usize], clip: Option<f32>, real_output: bool| {
+        let mut model = Model::new(data_type::FLOAT, sample);
         if input.signed {
-            model = Model::new(data_type::INT8, &[positions, 4]);
+            model = Model::new(data_type::INT8, sample);
             model.dequantise("x", "q", "real");
         } else {
             model.quantise("x", "q", "codes");
@@ -172,14 +172,97 @@ fn where_onnxruntime_leaves_its_integer_kernels_a_note_says_so() {
         model.floats("high", &[], &[clip.unwrap_or(1e9)]);
         model.node("Clip", &["sum", "", "high"], "clipped");
         model.quantise("clipped", "q", "y_codes");
+        if !real_output {
+            return network_of(&model.finish("y_codes")).unwrap().notes;
+        }
         model.dequantise("y_codes", "q", "y");
         network_of(&model.finish("y")).unwrap().notes
     };
-    let unsigned = Code::u8(1.0, 0);
+    let (unsigned, signed) = (Code::u8(1.0, 0), Code::i8(1.0, 0));
     let only = |notes: Vec<String>, reason: &str| {
         assert!(notes.len() == 1 && notes[0].contains(reason), "{notes:?}");
     };
-    only(notes(unsigned, 3, None), "MatMul of rank 3");
-    only(notes(unsigned, 3, Some(20.0)), "its clamp is narrower");
-    only(notes(Code::i8(1.0, 0), 3, None), "no uint8 tensors");
+    only(notes(unsigned, &[3, 4], None, true), "MatMul of rank 3");
+    only(
+        notes(unsigned, &[4], Some(20.0), true),
+        "its clamp is narrower",
+    );
+    only(notes(signed, &[4], None, true), "no uint8 tensors");
+    // int8 codes from end to end stay in the integer kernels.
+    for (input, real_output) in [(unsigned, true), (signed, false)] {
+        assert_eq!(notes(input, &[4], None, real_output), Vec::<String>::new());
+    }
+}
+
+/// Input scale times weight scale is 1/8; the bias's own scale is twice that.
+#[test]
+fn integers_of_a_bias_are_taken_as_they_are_unless_the_runtime_computes_in_floats() {
+    let bias = |clip: f32| {
+        let mut model = Model::new(data_type::FLOAT, &[4]);
+        model.quantiser("q", Code::u8(0.5, 0));
+        model.quantise("x", "q", "codes");
+        model.dequantise("codes", "q", "real");
+        model.i8s("w", &[4, 2], &[1, 2, 3, 4, 5, 6, 7, 8]);
+        model.floats("w_scale", &[], &[0.25]);
+        model.node("DequantizeLinear", &["w", "w_scale"], "w_real");
+        model.i32s("b", &[2], &[10, -20]);
+        model.floats("b_scale", &[], &[0.25]);
+        model.node("DequantizeLinear", &["b", "b_scale"], "b_real");
+        model.node("Gemm", &["real", "w_real", "b_real"], "sum");
+        model.floats("high", &[], &[clip]);
+        model.node("Clip", &["sum", "", "high"], "clipped");
+        model.quantise("clipped", "q", "y_codes");
+        model.dequantise("y_codes", "q", "y");
+        let network = network_of(&model.finish("y")).unwrap();
+        match &network.operations[0].kind {
+            Kind::Convolution(convolution) => convolution.bias.clone(),
+            kind => panic!("{}", kind.name()),
+        }
+    };
+    assert_eq!(bias(1e9), [10, -20]);
+    assert_eq!(bias(20.0), [20, -40]);
+}
+
+/// Means of windows of a float image, from one scale to another.
+fn pooled(from: Code, to: Code, kernel: [i64; 2]) -> Network {
+    let mut model = Model::new(data_type::FLOAT, &[3, 4, 5]);
+    model.quantiser("from", from);
+    model.quantiser("to", to);
+    model.quantise("x", "from", "codes");
+    model.dequantise("codes", "from", "real");
+    let node = model.node("AveragePool", &["real"], "mean");
+    node.attribute.push(ints_attribute("kernel_shape", &kernel));
+    model.quantise("mean", "to", "mean_codes");
+    model.dequantise("mean_codes", "to", "y");
+    network_of(&model.finish("y")).unwrap()
+}
+
+#[test]
+fn means_are_the_hosts_where_the_order_of_float_additions_may_count() {
+    let kind = |scale: f32, zero_point, kernel| {
+        let code = Code::u8(scale, zero_point);
+        kinds(&pooled(code, code, kernel))
+    };
+    // Nine elements of one scale never mean a tie; two do, but for a scale of few bits
+    // all sums are exact.
+    assert_eq!(kind(0.03, 120, [3, 3]), ["average pool"]);
+    assert_eq!(kind(0.03, 120, [1, 2]), ["average pool on the host"]);
+    assert_eq!(kind(0.03125, 120, [1, 2]), ["average pool"]);
+}
+
+#[test]
+fn functions_of_two_tensors_that_are_no_sums_are_the_hosts() {
+    let kind = |operator: &str| {
+        let mut model = image();
+        model.quantiser("other", Code::u8(0.05, 7));
+        convolve(&mut model, "real", 3, "convolved");
+        model.node(operator, &["real", "convolved"], "result");
+        model.quantise("result", "other", "result_codes");
+        model.dequantise("result_codes", "other", "y");
+        let network = network_of(&model.finish("y")).unwrap();
+        kinds(&network).pop().unwrap()
+    };
+    assert_eq!(kind("Add"), "add");
+    assert_eq!(kind("Max"), "pairs on the host");
+    assert_eq!(kind("Div"), "pairs on the host");
 }

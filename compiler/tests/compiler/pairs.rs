@@ -91,7 +91,7 @@ fn sums_equal_qlinearadd_for_all_pairs_of_codes() {
 }
 
 #[test]
-fn products_equal_qlinearmul_but_for_the_pairs_that_are_noted() {
+fn products_equal_qlinearmul_for_all_pairs_of_codes() {
     for seed in 0..12 {
         let quantisers = quantisers(&mut Numbers(seed), seed % 2 == 0);
         let network = network("QLinearMul", &quantisers);
@@ -100,12 +100,7 @@ fn products_equal_qlinearmul_but_for_the_pairs_that_are_noted() {
             let product = (x - a.zero_point as f32) * (y - b.zero_point as f32);
             product * scale + c.zero_point as f32
         });
-        let noted = match &network.notes[..] {
-            [] => 0,
-            [note] => note.split(' ').nth(1).unwrap().parse().unwrap(),
-            notes => panic!("{notes:?}"),
-        };
-        assert_eq!(wrong, noted, "seed {seed}: {:?}", network.notes);
-        assert!(wrong < 20, "seed {seed}");
+        assert_eq!(network.notes, Vec::<String>::new(), "seed {seed}");
+        assert_eq!(wrong, 0, "seed {seed}");
     }
 }

@@ -120,20 +120,6 @@ fn gemm_with_other_factors_or_layouts_is_refused() {
 }
 
 #[test]
-fn biases_of_another_scale_are_refused() {
-    let mut model = dense();
-    model.i32s("b", &[3], &[1, 2, 3]);
-    model.floats("b_scale", &[], &[0.25]);
-    model.node("DequantizeLinear", &["b", "b_scale"], "b_real");
-    model.node("Add", &["sum", "b_real"], "biased");
-    model.quantise("biased", "y", "y");
-    assert_eq!(
-        refusal(&model.finish("y")),
-        "`biased_node` (Add): the bias of channel 0 has scale 2.5e-1; it must be input scale times weight scale, 1.25e-1"
-    );
-}
-
-#[test]
 fn scales_must_be_positive_and_finite() {
     for scale in [0.0, -1.0, f32::NAN, f32::INFINITY] {
         let mut model = dense();

@@ -11,7 +11,7 @@ use crate::backend::prove::Parameters;
 use crate::backend::ring::{Key, Ring};
 use crate::network::{Kind, MapId, Network, Operation};
 use crate::table::Table;
-use quern_isa::{ChannelParameters, Config, Space, Target};
+use quern_isa::{ChannelParameters, Config, HostStep, HostWork, Space, Target};
 use std::ops::Range;
 
 pub use rearrange::smallest_scratch as smallest_rearrangement;
@@ -83,7 +83,7 @@ impl<'a> Lowering<'a> {
             Kind::Rearrange { inputs, sources } => {
                 self.rearrange(operation, inputs, sources, parameters, scratch)
             }
-            Kind::Softmax { .. } => self.softmax(operation),
+            Kind::Host { inputs, work, .. } => self.host(operation, inputs, work),
             Kind::Constant { .. } => self.constant(operation),
             _ => self.vectors(operation, parameters, scratch),
         }
@@ -216,32 +216,23 @@ impl<'a> Lowering<'a> {
     }
 
     /// The host computes it in its memory.
-    fn softmax(&mut self, operation: &Operation) {
-        let Kind::Softmax {
-            input,
-            table,
-            multiplier,
-            output_zero_point,
-        } = &operation.kind
-        else {
-            return;
+    fn host(&mut self, operation: &Operation, inputs: &[MapId], work: &HostWork) {
+        let map = |id: &MapId| {
+            let placement = self.placement(*id);
+            let Place::Host { offset } = placement.place else {
+                unreachable!("the host's maps are in its memory");
+            };
+            let row_bytes = placement.words * self.config.lanes;
+            placement.shape.on_host(offset, row_bytes)
         };
-        let (from, to) = (self.placement(*input), self.placement(operation.output));
-        let (Place::Host { offset: input }, Place::Host { offset: output }) =
-            (from.place, to.place)
-        else {
-            unreachable!("maps of a softmax are in host memory");
+        let code = |code: usize| operation.finish.apply(code as u8);
+        let step = HostStep {
+            inputs: inputs.iter().map(map).collect(),
+            output: map(&operation.output),
+            work: work.clone(),
+            table: Box::new(std::array::from_fn(code)),
         };
-        self.push(Action::Softmax(quern_isa::Softmax {
-            input,
-            output,
-            rows: (to.shape.height * to.shape.width) as u32,
-            row_bytes: (to.words * self.config.lanes) as u32,
-            channels: to.shape.channels as u32,
-            table: Box::new(**table),
-            multiplier: *multiplier,
-            zero_point: *output_zero_point,
-        }));
+        self.push(Action::Host(step));
     }
 
     /// A constant that is on chip.
