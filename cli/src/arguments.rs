@@ -1,6 +1,7 @@
 //! What the command line accepts. The texts here are the command's manual.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use quern_fpga::Board;
 use quern_isa::{Config, CONFIGS};
 use std::path::PathBuf;
 
@@ -154,6 +155,20 @@ pub struct Verilog {
 #[derive(Subcommand)]
 pub enum Fpga {
     /// Synthesise, place, route and pack an image
+    #[command(
+        long_about = "Synthesise, place, route and pack an image for the Alchitry Cu.\n\n\
+            Whether a placement meets a clock is partly luck, so placements are tried from \
+            different seeds until one does. The same design, clock and seeds give the same \
+            image, byte for byte, with any number of jobs. Finished steps are kept by their \
+            content in the user's cache folder ($QUERN_CACHE chooses another), so that the \
+            same build again takes seconds.\n\n\
+            Beside the image quern.bin the output folder gets report.json (cells of each unit, \
+            Fmax, critical path, tool versions), floorplan.svg (every cell in its place, \
+            coloured by unit), the Verilog and the tools' logs.",
+        after_help = "Examples:\n  quern fpga build\n  \
+            quern fpga build --clock 80 --seeds 20 --board cu-v2\n  \
+            quern fpga build --json | jq '.units[:5]'"
+    )]
     Build(FpgaBuild),
 }
 
@@ -162,6 +177,23 @@ pub struct FpgaBuild {
     /// Configuration: only cu has a board
     #[arg(long, value_name = "NAME", default_value = "cu", value_parser = config)]
     pub config: Config,
+    /// Board: cu-v1 or cu-v2, whose LEDs are at other pins
+    #[arg(long, value_name = "BOARD", default_value = "cu-v1", value_parser = board)]
+    pub board: Board,
+    /// Clock of the core in MHz: the nearest one not above that the PLL makes
+    /// [default: the configuration's]
+    #[arg(long, value_name = "MHZ", value_parser = megahertz)]
+    pub clock: Option<u64>,
+    /// Placements to try, at most, until one meets the clock: seeds 1 to N
+    #[arg(long, value_name = "N", default_value_t = quern_fpga::flow::SEEDS,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub seeds: u32,
+    /// Placements at a time [default: the machine's cores]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub jobs: Option<usize>,
+    /// Run every step, whatever the cache has
+    #[arg(long)]
+    pub no_cache: bool,
     /// Folder for the image and the tools' reports [default: build/fpga/NAME]
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -264,5 +296,21 @@ fn positive(text: &str) -> Result<usize, String> {
         Ok(0) => Err("it must be at least 1".into()),
         Ok(value) => Ok(value),
         Err(error) => Err(format!("{error}")),
+    }
+}
+
+fn board(name: &str) -> Result<Board, String> {
+    Board::by_name(name).ok_or_else(|| {
+        let names = Board::ALL.map(Board::name);
+        format!("there is no such board; there are {}", names.join(", "))
+    })
+}
+
+/// Hertz.
+fn megahertz(text: &str) -> Result<u64, String> {
+    let mhz: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    match (mhz * 1e6).round() {
+        hz if (1e6..1e9).contains(&hz) => Ok(hz as u64),
+        _ => Err("it must be between 1 and 1000".into()),
     }
 }

@@ -23,8 +23,9 @@ pub enum BuildError {
     #[error("the PLL makes no clock of {clock_hz} Hz; it reaches 16 to 275 MHz, and the serial divider 128 MHz")]
     NoClock { clock_hz: u64 },
     #[error(
-        "no placement met its clock: {}; try other seeds or a slower clock",
-        tried(attempts)
+        "no placement met its clock: {}; try more seeds (`--seeds`), or a slower clock{}",
+        tried(attempts),
+        within_reach(attempts)
     )]
     Timing { attempts: Vec<Attempt> },
     #[error("`{file}`, written by the FPGA tools, has a form this build does not know")]
@@ -63,4 +64,13 @@ fn tried(attempts: &[Attempt]) -> String {
         })
         .collect();
     outcomes.join(", ")
+}
+
+/// The clock that the best placement would have met.
+fn within_reach(attempts: &[Attempt]) -> String {
+    let reached = attempts.iter().filter_map(|attempt| attempt.fmax_mhz);
+    match reached.max_by(f64::total_cmp) {
+        Some(fmax) => format!(" (`--clock {:.0}`)", fmax.floor()),
+        None => String::new(),
+    }
 }

@@ -8,18 +8,22 @@
 //! Everything is made in a temporary folder beside the output folder, and moved there
 //! when the image is complete.
 //!
-//! **Clock.** The board's 100 MHz, if a placement meets it. Otherwise the image is
-//! built again with the PLL, for the fastest clock the best placement would have met;
-//! the report states the clock that is really in the image.
+//! **Clock.** The configuration's, or a chosen one; from the PLL if it is not the board's
+//! 100 MHz. Placements are tried until one meets it, and without one there is no image.
+//!
+//! **Reproducible.** The image depends on the design, the constraints, the clock, the list
+//! of seeds and the tools, and on nothing else: not on the machine's cores, nor on what
+//! the cache holds ([`crate::cache`]). One thing is left to the machine: a placement that
+//! does not end is given up after a time ([`crate::tool`]), and counts as not met.
 
+use crate::cache::{self, Cache};
 use crate::error::BuildError;
+use crate::floorplan;
+use crate::image::{self, Recipe, Toolchain};
 use crate::mapping;
-use crate::pins::{self, CLOCK_HZ};
-use crate::placement;
+use crate::pins::{self, Board, CLOCK_HZ};
 use crate::report::{Attempt, BuildReport, Placed};
 use crate::serial_link::TIMER_BITS;
-use crate::synthesis;
-use crate::tool::{ToolError, ICEPACK, TOOLS};
 use crate::top;
 use crate::Pll;
 use quern_isa::{Config, CU};
@@ -27,41 +31,44 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+pub use crate::image::BITSTREAM;
 
 /// Serial bits per second.
 pub const BAUD: u64 = 1_000_000;
 
-/// Placements tried for a clock, as many as the smallest machine has cores.
-const SEEDS: [u32; 2] = [1, 2];
+/// Placements tried for a clock unless told otherwise.
+pub const SEEDS: u32 = 8;
 
-/// Clocks tried: the board's, then what the PLL can make below the best Fmax so far.
-const CLOCKS_TRIED: usize = 4;
-
-/// Another clock has another serial divider, so it is another netlist, whose placement
-/// may come out a little slower.
-const MARGIN: f64 = 0.97;
-
-/// The image's name in the output folder.
-pub const BITSTREAM: &str = "quern.bin";
+/// The picture's name in the output folder.
+pub const FLOORPLAN: &str = "floorplan.svg";
 
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
+    pub board: Board,
     /// Where the files go when the build has succeeded.
     pub out_dir: PathBuf,
-    /// Placements to try, of which the best is taken.
+    /// Placements to try, in this order, until one meets the clock.
     pub seeds: Vec<u32>,
-    /// The core's clock. None: the board's if it can be met, else the fastest that is.
-    pub clock_hz: Option<u64>,
+    /// Placements at a time. The image does not depend on it.
+    pub jobs: usize,
+    /// The core's clock: the nearest one not above that the PLL makes.
+    pub clock_hz: u64,
+    pub cache: Cache,
 }
 
 impl BuildOptions {
     pub fn new(out_dir: impl Into<PathBuf>) -> Self {
         BuildOptions {
+            board: Board::default(),
             out_dir: out_dir.into(),
-            seeds: SEEDS.into(),
-            clock_hz: None,
+            seeds: (1..=SEEDS).collect(),
+            jobs: thread::available_parallelism().map_or(1, usize::from),
+            clock_hz: CU.clock_hz,
+            cache: Cache::of_user(),
         }
     }
 }
@@ -82,14 +89,12 @@ pub fn build(
     progress: &mut dyn FnMut(Step),
 ) -> Result<BuildReport, BuildError> {
     has_board(config)?;
-    if let Some(tool) = TOOLS.iter().find(|tool| !tool.is_installed()) {
-        let program = tool.program;
-        return Err(ToolError::Missing { program }.into());
-    }
+    let toolchain = Toolchain::find()?;
     let folder = WorkFolder::beside(&options.out_dir)?;
     let mut build = Build {
         config,
         options,
+        toolchain,
         folder: folder.path(),
         attempts: Vec::new(),
         synthesis_time: Duration::ZERO,
@@ -167,6 +172,7 @@ struct Image {
 struct Build<'a> {
     config: &'a Config,
     options: &'a BuildOptions,
+    toolchain: Toolchain,
     folder: &'a Path,
     attempts: Vec<Attempt>,
     synthesis_time: Duration,
@@ -175,98 +181,48 @@ struct Build<'a> {
 }
 
 impl Build<'_> {
-    /// Tries clocks until one is met.
     fn image(&mut self) -> Result<Image, BuildError> {
         if self.options.seeds.is_empty() {
             return Err(BuildError::NoSeed);
         }
-        if let Some(clock_hz) = self.options.clock_hz {
-            let clock = CoreClock::at_most(clock_hz)?;
-            return self.at_clock(clock)?.ok_or_else(|| self.timing_error());
-        }
-        let mut clock = CoreClock::BOARD;
-        for _ in 0..CLOCKS_TRIED {
-            if let Some(image) = self.at_clock(clock)? {
-                return Ok(image);
-            }
-            let Some(fmax_mhz) = self.best_fmax_mhz(clock) else {
-                break;
-            };
-            clock = CoreClock::at_most((fmax_mhz * MARGIN * 1e6) as u64)?;
-        }
-        Err(self.timing_error())
-    }
-
-    fn timing_error(&self) -> BuildError {
-        BuildError::Timing {
+        let clock = CoreClock::at_most(self.options.clock_hz)?;
+        let image = self.at_clock(clock)?;
+        image.ok_or_else(|| BuildError::Timing {
             attempts: self.attempts.clone(),
-        }
+        })
     }
 
-    /// The best placement at this clock.
-    fn best_fmax_mhz(&self, clock: CoreClock) -> Option<f64> {
-        self.attempts
-            .iter()
-            .filter(|attempt| attempt.clock_mhz == clock.mhz())
-            .filter_map(|attempt| attempt.fmax_mhz)
-            .max_by(f64::total_cmp)
-    }
-
-    /// Synthesises for a clock, and takes the best placement if it meets it.
+    /// Synthesises for a clock, and looks for a placement that meets it.
     fn at_clock(&mut self, clock: CoreClock) -> Result<Option<Image>, BuildError> {
-        self.synthesise(clock)?;
+        let BuildOptions { seeds, cache, .. } = self.options;
         let clock_mhz = clock.mhz();
-        let seeds = &self.options.seeds;
+        (self.progress)(Step::Export);
+        let recipe = Recipe {
+            verilog: &top::verilog(clock.divisor(), clock.pll)?,
+            top: top::MODULE,
+            constraints: &pins::pcf(self.options.board),
+            clock_mhz,
+            seeds,
+            jobs: self.options.jobs,
+        };
+        (self.progress)(Step::Synthesis { clock_mhz });
+        let begin = Instant::now();
+        recipe.synthesise(&self.toolchain, cache, self.folder)?;
+        self.synthesis_time += begin.elapsed();
+
         (self.progress)(Step::PlaceAndRoute {
             seeds: seeds.len(),
             clock_mhz,
         });
         let begin = Instant::now();
-        let placements = placement::place_and_route(self.folder, clock_mhz, seeds);
+        let search = recipe.place(&self.toolchain, cache, self.folder)?;
         self.place_time += begin.elapsed();
-
-        let mut best: Option<(u32, Placed)> = None;
-        let mut failure = None;
-        for (seed, outcome) in placements {
-            let fmax_mhz = outcome.as_ref().ok().map(|placed| placed.fmax_mhz);
-            self.attempts.push(Attempt {
-                seed,
-                clock_mhz,
-                fmax_mhz,
-            });
-            match outcome {
-                Ok(placed) if best.is_none_or(|(_, best)| placed.fmax_mhz > best.fmax_mhz) => {
-                    best = Some((seed, placed));
-                }
-                Ok(_) => {}
-                // Another seed may find places for all cells.
-                Err(error @ BuildError::Tool(_)) => failure = Some(error),
-                Err(error) => return Err(error),
-            }
-        }
-        match (best, failure) {
-            (Some((seed, placed)), _) if placed.fmax_mhz >= clock_mhz => {
-                placement::keep(self.folder, seeds, seed)?;
-                Ok(Some(Image {
-                    clock,
-                    seed,
-                    placed,
-                }))
-            }
-            (None, Some(failure)) => Err(failure),
-            _ => Ok(None),
-        }
-    }
-
-    fn synthesise(&mut self, clock: CoreClock) -> Result<(), BuildError> {
-        (self.progress)(Step::Export);
-        let verilog = top::verilog(clock.divisor(), clock.pll)?;
-        let clock_mhz = clock.mhz();
-        (self.progress)(Step::Synthesis { clock_mhz });
-        let begin = Instant::now();
-        synthesis::map(&verilog, top::MODULE, self.folder)?;
-        self.synthesis_time += begin.elapsed();
-        self.write(placement::CONSTRAINTS, &pins::pcf())
+        self.attempts.extend(search.attempts);
+        Ok(search.found.map(|(seed, placed)| Image {
+            clock,
+            seed,
+            placed,
+        }))
     }
 
     fn report(&mut self, image: Image) -> Result<BuildReport, BuildError> {
@@ -276,18 +232,24 @@ impl Build<'_> {
             placed,
         } = image;
         (self.progress)(Step::Pack);
-        ICEPACK.run(
-            &[placement::ROUTED, BITSTREAM],
-            self.folder,
-            "icepack.log",
-            "packing the bitstream",
-        )?;
-        let bitstream_bytes = fs::metadata(self.folder.join(BITSTREAM))
-            .map_err(BuildError::io("reading", &self.folder.join(BITSTREAM)))?
-            .len();
+        let bitstream_bytes = image::pack(self.folder)?;
+        let path = self.folder.join(BITSTREAM);
+        let bitstream = fs::read(&path).map_err(BuildError::io("reading", &path))?;
+        let (layout, critical_path) = image::layout(self.folder)?;
+        let title = format!(
+            "Quern `{}` on the {}: {} of {} logic cells, Fmax {:.1} MHz, seed {seed}",
+            self.config.name,
+            self.options.board.title(),
+            placed.lcs,
+            placed.lcs_total,
+            placed.fmax_mhz,
+        );
+        let picture = floorplan::svg(&title, &layout, &critical_path);
+        image::write(self.folder, FLOORPLAN, &picture)?;
+        let out_dir = &self.options.out_dir;
         let report = BuildReport {
             config: self.config.name,
-            board: "Alchitry Cu",
+            board: self.options.board.title(),
             lcs: placed.lcs,
             lcs_total: placed.lcs_total,
             brams: placed.brams,
@@ -298,35 +260,35 @@ impl Build<'_> {
             baud: clock.hz as f64 / clock.divisor() as f64,
             macs_per_cycle: self.config.macs_per_cycle(),
             peak_gmacs: self.config.macs_per_cycle() as f64 * clock.mhz() / 1e3,
-            lut4_per_multiplier: lut4_per_multiplier()?,
+            lut4_per_multiplier: lut4_per_multiplier(&self.toolchain, &self.options.cache)?,
             seed,
             attempts: self.attempts.clone(),
+            units: layout.units(),
+            critical_path,
+            tools: self.toolchain.versions.clone(),
             synthesis_s: self.synthesis_time.as_secs_f64(),
             place_and_route_s: self.place_time.as_secs_f64(),
-            bitstream: self.options.out_dir.join(BITSTREAM),
+            bitstream: out_dir.join(BITSTREAM),
             bitstream_bytes,
+            bitstream_sha256: cache::digest(&bitstream),
+            floorplan: out_dir.join(FLOORPLAN),
         };
         let text = serde_json::to_string_pretty(&report).map_err(|error| BuildError::Io {
             what: "writing",
             path: self.folder.join("report.json"),
             source: error.into(),
         })?;
-        self.write("report.json", &text)?;
+        image::write(self.folder, "report.json", &text)?;
         Ok(report)
-    }
-
-    fn write(&self, file: &str, text: &str) -> Result<(), BuildError> {
-        let path = self.folder.join(file);
-        fs::write(&path, text).map_err(BuildError::io("writing", &path))
     }
 }
 
 /// Look-up tables of one multiplier of the array, mapped by itself: a lane that
 /// starts from zero.
-pub fn lut4_per_multiplier() -> Result<usize, BuildError> {
+pub fn lut4_per_multiplier(toolchain: &Toolchain, cache: &Cache) -> Result<usize, BuildError> {
     let folder = tempfile::tempdir().map_err(BuildError::io("creating", Path::new("a folder")))?;
-    let verilog = mapping::multiplier()?;
-    let cells = synthesis::map(&verilog, mapping::MULTIPLIER, folder.path())?;
+    let (verilog, top) = (mapping::multiplier()?, mapping::MULTIPLIER);
+    let cells = image::synthesise(&verilog, top, toolchain, cache, folder.path())?;
     Ok(cells.lut4s())
 }
 

@@ -19,8 +19,12 @@
 
 mod board_core;
 mod byte_fifo;
+pub mod cache;
 mod error;
+mod floorplan;
 pub mod flow;
+pub mod image;
+mod layout;
 pub mod mapping;
 pub mod pins;
 mod placement;
@@ -38,6 +42,8 @@ mod uart_transmitter;
 pub use board_core::BoardCore;
 pub use byte_fifo::ByteFifo;
 pub use error::BuildError;
+pub use layout::{Stretch, UnitUse};
+pub use pins::Board;
 pub use pll::Pll;
 pub use report::{Attempt, BuildReport, Placed};
 pub use reset_generator::ResetGenerator;

@@ -1,5 +1,7 @@
 //! What a build measured.
 
+use crate::layout::{Stretch, UnitUse};
+use crate::tool::ToolVersion;
 use serde::Serialize;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -33,10 +35,19 @@ pub struct BuildReport {
     pub seed: u32,
     /// Every placement that was tried.
     pub attempts: Vec<Attempt>,
+    /// What each unit takes, the largest first.
+    pub units: Vec<UnitUse>,
+    /// The path that limits `fmax_mhz`, cut where it enters another unit.
+    pub critical_path: Vec<Stretch>,
+    pub tools: Vec<ToolVersion>,
+    /// Seconds this build took for it: next to none where the cache had it.
     pub synthesis_s: f64,
     pub place_and_route_s: f64,
     pub bitstream: PathBuf,
     pub bitstream_bytes: u64,
+    pub bitstream_sha256: String,
+    /// The placed cells as a picture, coloured by unit.
+    pub floorplan: PathBuf,
 }
 
 /// One run of place and route.

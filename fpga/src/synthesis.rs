@@ -33,18 +33,30 @@ pub const MAPPING: &str = "mapping.v";
 pub const NETLIST: &str = "netlist.json";
 pub const NETLIST_VERILOG: &str = "netlist.v";
 const SCRIPT: &str = "synthesis.ys";
+pub const LOG: &str = "yosys.log";
 
 /// Maps a design to iCE40 cells in `folder`, where the files named above stay.
 pub fn map(verilog: &str, top: &str, folder: &Path) -> Result<CellCounts, BuildError> {
-    let write = |file: &str, text: &str| {
+    for (file, text) in inputs(verilog, top) {
         let path = folder.join(file);
-        fs::write(&path, text).map_err(BuildError::io("writing", &path))
-    };
-    write(DESIGN, verilog)?;
-    write(MAPPING, &mapping::techmap())?;
-    write(SCRIPT, &script(top))?;
-    let arguments = ["-q", "-l", "yosys.log", "-s", SCRIPT];
+        fs::write(&path, text).map_err(BuildError::io("writing", &path))?;
+    }
+    let arguments = ["-q", "-l", LOG, "-s", SCRIPT];
     YOSYS.run(&arguments, folder, "yosys.err", "mapping to iCE40 cells")?;
+    counts(folder, top)
+}
+
+/// The files that Yosys reads: all that the netlist depends on, but for Yosys itself.
+pub fn inputs(verilog: &str, top: &str) -> [(&'static str, String); 3] {
+    [
+        (DESIGN, verilog.to_owned()),
+        (MAPPING, mapping::techmap()),
+        (SCRIPT, script(top)),
+    ]
+}
+
+/// What the netlist in `folder` takes.
+pub fn counts(folder: &Path, top: &str) -> Result<CellCounts, BuildError> {
     let path = folder.join(NETLIST);
     let netlist = fs::read_to_string(&path).map_err(BuildError::io("reading", &path))?;
     CellCounts::of_netlist(&netlist, top).ok_or(BuildError::Format { file: NETLIST })

@@ -1,6 +1,8 @@
 //! Runs the open FPGA tools and turns what can go wrong into errors.
 
-use std::fs::File;
+use crate::cache;
+use serde::Serialize;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -19,19 +21,24 @@ const TAIL_LINES: usize = 12;
 pub struct Tool {
     pub program: &'static str,
     pub package: &'static str,
+    /// The argument that makes it say its version, if there is one.
+    pub version_argument: Option<&'static str>,
 }
 
 pub const YOSYS: Tool = Tool {
     program: "yosys",
     package: "yosys",
+    version_argument: Some("-V"),
 };
 pub const NEXTPNR: Tool = Tool {
     program: "nextpnr-ice40",
     package: "nextpnr-ice40",
+    version_argument: Some("--version"),
 };
 pub const ICEPACK: Tool = Tool {
     program: "icepack",
     package: "fpga-icestorm",
+    version_argument: None,
 };
 
 /// Every tool of the build.
@@ -53,6 +60,9 @@ pub enum ToolError {
     },
     #[error("`{program}` was stopped while {step}, after {} seconds without a result", PATIENCE.as_secs())]
     Endless { program: &'static str, step: String },
+    /// Only what the build itself no longer wants.
+    #[error("`{program}` was stopped while {step}: its result is not needed any more")]
+    Stopped { program: &'static str, step: String },
     #[error("`{program}` could not be run: {source}")]
     Io {
         program: &'static str,
@@ -64,18 +74,67 @@ fn packages() -> String {
     TOOLS.map(|tool| tool.package).join(" ")
 }
 
+/// Which tool made an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ToolVersion {
+    pub program: &'static str,
+    /// What it says of itself; of a tool that says nothing, the SHA-256 of its file.
+    pub version: String,
+}
+
 impl Tool {
     /// Whether the tool can be run at all.
     pub fn is_installed(&self) -> bool {
-        std::env::var_os("PATH").is_some_and(|path| {
-            std::env::split_paths(&path).any(|folder| folder.join(self.program).is_file())
-        })
+        self.path().is_some()
+    }
+
+    /// Where the tool is.
+    pub fn path(&self) -> Option<PathBuf> {
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path)
+            .map(|folder| folder.join(self.program))
+            .find(|file| file.is_file())
+    }
+
+    pub fn version(&self) -> Result<ToolVersion, ToolError> {
+        let program = self.program;
+        let failed_io = |source| ToolError::Io { program, source };
+        let path = self.path().ok_or(ToolError::Missing { program })?;
+        let version = match self.version_argument {
+            Some(argument) => {
+                let output = Command::new(&path)
+                    .arg(argument)
+                    .stdin(Stdio::null())
+                    .output()
+                    .map_err(failed_io)?;
+                // Some speak on one stream, some on the other.
+                let said = [output.stdout, output.stderr].concat();
+                String::from_utf8_lossy(&said).trim().to_owned()
+            }
+            None => format!(
+                "SHA-256 {}",
+                cache::digest(&fs::read(path).map_err(failed_io)?)
+            ),
+        };
+        Ok(ToolVersion { program, version })
     }
 
     /// Runs the tool in a folder, with all its messages in `log`. `step` completes
     /// "failed while ...".
     pub fn run(
         &self,
+        arguments: &[&str],
+        folder: &Path,
+        log: &str,
+        step: &str,
+    ) -> Result<(), ToolError> {
+        self.run_unless(&|| false, arguments, folder, log, step)
+    }
+
+    /// Like [`run`](Self::run), and ends the tool when `stop` becomes true.
+    pub fn run_unless(
+        &self,
+        stop: &dyn Fn() -> bool,
         arguments: &[&str],
         folder: &Path,
         log: &str,
@@ -97,16 +156,14 @@ impl Tool {
                 io::ErrorKind::NotFound => ToolError::Missing { program },
                 _ => ToolError::Io { program, source },
             })?;
-        let status = wait(&mut child).map_err(failed_io)?;
-        match status {
-            None => Err(ToolError::Endless {
+        let step = step.to_owned();
+        match wait(&mut child, stop).map_err(failed_io)? {
+            Ended::Endless => Err(ToolError::Endless { program, step }),
+            Ended::Stopped => Err(ToolError::Stopped { program, step }),
+            Ended::Itself(status) if status.success() => Ok(()),
+            Ended::Itself(status) => Err(ToolError::Failed {
                 program,
-                step: step.to_owned(),
-            }),
-            Some(status) if status.success() => Ok(()),
-            Some(status) => Err(ToolError::Failed {
-                program,
-                step: step.to_owned(),
+                step,
                 status,
                 tail: tail(&log),
             }),
@@ -114,22 +171,33 @@ impl Tool {
     }
 }
 
-/// None if the child had to be stopped.
-fn wait(child: &mut Child) -> io::Result<Option<ExitStatus>> {
+enum Ended {
+    Itself(ExitStatus),
+    Stopped,
+    Endless,
+}
+
+fn wait(child: &mut Child, stop: &dyn Fn() -> bool) -> io::Result<Ended> {
     let begin = Instant::now();
-    while begin.elapsed() < PATIENCE {
+    let ended = loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+            return Ok(Ended::Itself(status));
+        }
+        if stop() {
+            break Ended::Stopped;
+        }
+        if begin.elapsed() >= PATIENCE {
+            break Ended::Endless;
         }
         std::thread::sleep(Duration::from_millis(10));
-    }
+    };
     child.kill()?;
     child.wait()?;
-    Ok(None)
+    Ok(ended)
 }
 
 fn tail(log: &Path) -> String {
-    let bytes = std::fs::read(log).unwrap_or_default();
+    let bytes = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text
         .lines()
@@ -147,6 +215,7 @@ mod tests {
         let tool = Tool {
             program: "quern-no-such-tool",
             package: "none",
+            version_argument: None,
         };
         let folder = tempfile::tempdir().unwrap();
         assert!(!tool.is_installed());
@@ -163,6 +232,7 @@ mod tests {
         let tool = Tool {
             program: "sh",
             package: "dash",
+            version_argument: None,
         };
         let folder = tempfile::tempdir().unwrap();
         let script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13; do echo line $i; done; exit 3";
@@ -173,5 +243,21 @@ mod tests {
         assert!(error.starts_with("`sh` failed (exit status: 3) while testing"));
         assert!(error.contains("\nline 2\n") && error.ends_with("line 13"));
         assert!(!error.contains("line 1\n"));
+    }
+
+    #[test]
+    fn a_tool_whose_result_is_not_needed_is_ended() {
+        let tool = Tool {
+            program: "sleep",
+            package: "coreutils",
+            version_argument: Some("--version"),
+        };
+        assert!(tool.version().unwrap().version.starts_with("sleep"));
+        let folder = tempfile::tempdir().unwrap();
+        let begin = Instant::now();
+        let stop = || begin.elapsed() > Duration::from_millis(50);
+        let error = tool.run_unless(&stop, &["60"], folder.path(), "log", "testing");
+        assert!(matches!(error, Err(ToolError::Stopped { .. })), "{error:?}");
+        assert!(begin.elapsed() < Duration::from_secs(30));
     }
 }

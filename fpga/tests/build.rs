@@ -20,6 +20,8 @@ fn the_released_configuration_becomes_an_image_that_meets_its_clock() {
     let mut steps = Vec::new();
     let options = BuildOptions::new(&out_dir);
     let report = flow::build(&CU, &options, &mut |step| steps.push(step)).unwrap();
+    report_accounts_for_every_cell(&report);
+    again_it_is_the_same_image_from_the_cache(&report, &options);
 
     println!("{}", serde_json::to_string_pretty(&report).unwrap());
     assert_eq!(
@@ -38,6 +40,48 @@ fn the_released_configuration_becomes_an_image_that_meets_its_clock() {
     assert_eq!(fs::read_dir(out_dir.parent().unwrap()).unwrap().count(), 1);
 }
 
+fn report_accounts_for_every_cell(report: &BuildReport) {
+    let lcs: usize = report.units.iter().map(|unit| unit.lcs).sum();
+    let brams: usize = report.units.iter().map(|unit| unit.brams).sum();
+    assert_eq!((lcs as u64, brams as u64), (report.lcs, report.brams));
+    assert_eq!(report.units[0].unit, "core.matrix");
+    let top = report.units.iter().find(|unit| unit.unit == "top");
+    assert!(top.is_none_or(|top| top.lcs < 20), "{top:?}");
+    let path = report.critical_path.iter();
+    let path_ns: f64 = path
+        .map(|stretch| stretch.routing_ns + stretch.logic_ns)
+        .sum();
+    let period_ns = 1e3 / report.fmax_mhz;
+    assert!(
+        (path_ns - period_ns).abs() < 0.02,
+        "{path_ns} of {period_ns}"
+    );
+    let programs = report.tools.iter().map(|tool| tool.program);
+    assert_eq!(
+        programs.collect::<Vec<_>>(),
+        ["yosys", "nextpnr-ice40", "icepack"]
+    );
+}
+
+fn again_it_is_the_same_image_from_the_cache(report: &BuildReport, options: &BuildOptions) {
+    let folder = tempfile::tempdir().unwrap();
+    let again = BuildOptions {
+        out_dir: folder.path().join("again"),
+        jobs: 1,
+        ..options.clone()
+    };
+    let again = flow::build(&CU, &again, &mut ignore).unwrap();
+    assert_eq!(again.bitstream_sha256, report.bitstream_sha256);
+    let read =
+        |report: &BuildReport, file| fs::read(report.bitstream.with_file_name(file)).unwrap();
+    for file in [BITSTREAM, "quern.asc", "floorplan.svg", "netlist.v"] {
+        assert!(read(&again, file) == read(report, file), "{file} differs");
+    }
+    // Synthesis alone takes more than ten times as long.
+    let seconds = again.synthesis_s + again.place_and_route_s;
+    assert!(seconds < 5.0, "{seconds} s from the cache");
+}
+
 fn image_is_complete(report: &BuildReport) {
     // What an iCE40 HX8K is configured with.
     assert_eq!(fs::metadata(&report.bitstream).unwrap().len(), 135_100);
@@ -53,6 +97,7 @@ fn image_is_complete(report: &BuildReport) {
         "board.pcf",
         "netlist.json",
         "quern.asc",
+        "floorplan.svg",
     ] {
         assert!(folder.join(file).is_file(), "{file}");
     }
@@ -86,7 +131,7 @@ fn options_that_can_not_be_met_are_refused_before_the_tools_run() {
     assert!(matches!(error, BuildError::NoSeed), "{error}");
     for clock_hz in [1_000_000, 300_000_000] {
         let options = BuildOptions {
-            clock_hz: Some(clock_hz),
+            clock_hz,
             ..BuildOptions::new(&out_dir)
         };
         let error = flow::build(&CU, &options, &mut ignore).unwrap_err();

@@ -4,6 +4,7 @@ use crate::arguments::FpgaBuild;
 use crate::progress::Spinner;
 use crate::{files, table};
 use miette::{IntoDiagnostic, Result};
+use quern_fpga::cache::Cache;
 use quern_fpga::flow::{BuildOptions, Step};
 use quern_fpga::BuildReport;
 use std::path::PathBuf;
@@ -14,8 +15,16 @@ pub fn build(arguments: &FpgaBuild) -> Result<()> {
         .output
         .clone()
         .unwrap_or_else(|| PathBuf::from("build/fpga").join(config.name));
+    let mut options = BuildOptions::new(output);
+    options.board = arguments.board;
+    options.clock_hz = arguments.clock.unwrap_or(options.clock_hz);
+    options.seeds = (1..=arguments.seeds).collect();
+    options.jobs = arguments.jobs.unwrap_or(options.jobs);
+    if arguments.no_cache {
+        options.cache = Cache::none();
+    }
     let spinner = Spinner::new("starting");
-    let report = quern_fpga::flow::build(&config, &BuildOptions::new(output), &mut |step| {
+    let report = quern_fpga::flow::build(&config, &options, &mut |step| {
         spinner.message(describe(step));
     })
     .into_diagnostic();
@@ -33,7 +42,7 @@ fn describe(step: Step) -> String {
         Step::Export => "exporting the Verilog".into(),
         Step::Synthesis { clock_mhz } => format!("synthesis for {clock_mhz} MHz"),
         Step::PlaceAndRoute { seeds, clock_mhz } => {
-            format!("place and route for {clock_mhz} MHz, {seeds} seeds")
+            format!("place and route for {clock_mhz} MHz, up to {seeds} seeds")
         }
         Step::Pack => "packing the image".into(),
     }
@@ -79,6 +88,21 @@ fn print(report: &BuildReport) {
                 report.attempts.len()
             ),
         ),
+        ("slowest path", slowest_path(report)),
         ("image", report.bitstream.display().to_string()),
+        ("floorplan", report.floorplan.display().to_string()),
     ]);
+    println!("\nunit                               LCs  block RAMs");
+    for unit in &report.units {
+        println!("{:<31} {:>6} {:>11}", unit.unit, unit.lcs, unit.brams);
+    }
+}
+
+/// Its units, with the nanoseconds it spends on the way to each and in it.
+fn slowest_path(report: &BuildReport) -> String {
+    let stretches = report.critical_path.iter().map(|stretch| {
+        let ns = stretch.routing_ns + stretch.logic_ns;
+        format!("{} {ns:.1} ns", stretch.unit)
+    });
+    stretches.collect::<Vec<_>>().join(", ")
 }
