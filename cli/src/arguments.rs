@@ -1,6 +1,7 @@
 //! What the command line accepts. The texts here are the command's manual.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use quern_fpga::flash::Programmer;
 use quern_fpga::Board;
 use quern_isa::{Config, CONFIGS};
 use std::path::PathBuf;
@@ -170,6 +171,45 @@ pub enum Fpga {
             quern fpga build --json | jq '.units[:5]'"
     )]
     Build(FpgaBuild),
+    /// Write an image, and a program to run without a host, into the board's flash
+    #[command(
+        long_about = "Write an image into the flash of the Alchitry Cu, verify it, and start it.\n\n\
+            With --program a compiled model goes behind it: the board then runs it by itself for \
+            every input that arrives, and shows the class on its LEDs (docs/board.md). A model \
+            must fit on chip but for its weights, and its last softmax is left out: the largest \
+            output is the same.\n\n\
+            iceprog writes to a V1 board; the flash of a V2 board is write-protected after \
+            power-up, and openFPGALoader unlocks it.",
+        after_help = "Examples:\n  quern fpga flash\n  \
+            quern fpga flash --program models/digits-mlp.onnx\n  \
+            quern fpga flash --board cu-v2 --dry-run"
+    )]
+    Flash(FpgaFlash),
+}
+
+#[derive(Args)]
+pub struct FpgaFlash {
+    /// Image to write
+    #[arg(long, value_name = "FILE", default_value = "build/fpga/cu/quern.bin")]
+    pub image: PathBuf,
+    /// Leave the image in the flash as it is, and write only the program
+    #[arg(long, requires = "program", conflicts_with = "image")]
+    pub keep_image: bool,
+    /// Quantised model to run without a host
+    #[arg(long, value_name = "MODEL.onnx")]
+    pub program: Option<PathBuf>,
+    /// Board: cu-v1 or cu-v2
+    #[arg(long, value_name = "BOARD", default_value = "cu-v1", value_parser = board)]
+    pub board: Board,
+    /// Tool that writes: iceprog or openFPGALoader [default: the one for the board]
+    #[arg(long, value_name = "TOOL", value_parser = programmer)]
+    pub programmer: Option<Programmer>,
+    /// Print the commands and the flash layout, and write nothing to the board
+    #[arg(long)]
+    pub dry_run: bool,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args)]
@@ -303,6 +343,13 @@ fn board(name: &str) -> Result<Board, String> {
     Board::by_name(name).ok_or_else(|| {
         let names = Board::ALL.map(Board::name);
         format!("there is no such board; there are {}", names.join(", "))
+    })
+}
+
+fn programmer(name: &str) -> Result<Programmer, String> {
+    Programmer::by_name(name).ok_or_else(|| {
+        let names = Programmer::ALL.map(|programmer| programmer.tool().program);
+        format!("there is no such tool; there are {}", names.join(", "))
     })
 }
 

@@ -22,6 +22,7 @@ fn main() -> Result<()> {
         Some(Command::Verilog(arguments)) => commands::verilog::run(&arguments),
         Some(Command::Fpga(Fpga::Build(arguments))) => commands::fpga::build(&arguments),
         Some(Command::Verify(arguments)) => commands::verify::run(&arguments),
+        Some(Command::Fpga(Fpga::Flash(arguments))) => commands::flash::flash(&arguments),
         Some(Command::Bench(arguments)) => match &arguments.what {
             None => commands::bench::run(&arguments),
             Some(BenchWhat::Networks(networks)) => commands::bench_networks::run(networks),

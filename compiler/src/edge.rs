@@ -56,7 +56,7 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// Byte offsets of some of a sample's elements.
-    fn offsets<'a>(
+    pub(crate) fn offsets<'a>(
         &self,
         config: &Config,
         sample: usize,

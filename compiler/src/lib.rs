@@ -239,6 +239,18 @@ impl Compiled {
         self.program.input.samples as usize
     }
 
+    /// How many outputs a sample has, if they lie one behind the other in the model's order:
+    /// what a class is the largest of.
+    pub fn scores(&self) -> Option<usize> {
+        let elements = &self.output.elements;
+        let first = self.program.output.offset as usize;
+        let offsets = self
+            .output_layout
+            .offsets(&self.program.config, 0, elements);
+        let in_order = offsets.enumerate().all(|(i, offset)| offset == first + i);
+        in_order.then_some(elements.len())
+    }
+
     /// Number of samples of an array that fits the model's input.
     pub fn check_input(&self, input: &Array) -> Result<usize, InputError> {
         edge::check(&self.input, input)

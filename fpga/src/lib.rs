@@ -21,6 +21,7 @@ mod board_core;
 mod byte_fifo;
 pub mod cache;
 mod error;
+pub mod flash;
 mod floorplan;
 pub mod flow;
 pub mod image;

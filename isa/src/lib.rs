@@ -21,6 +21,7 @@ mod parameters;
 mod program;
 mod reference;
 mod script;
+pub mod standalone;
 pub mod trace;
 
 pub use assembler::Assembler;

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod bench_networks;
 pub mod compile;
 pub mod demo;
+pub mod flash;
 pub mod fpga;
 pub mod run;
 pub mod verify;
