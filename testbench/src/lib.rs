@@ -3,5 +3,6 @@
 
 pub mod cosim;
 pub mod driver;
+pub mod flash_chip;
 pub mod rtl;
 pub mod verilator;

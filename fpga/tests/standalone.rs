@@ -1,0 +1,518 @@
+//! The units that run a program from the board's flash, each against its golden function
+//! and the model of the chip, and the same levels at the pins of its Verilog.
+
+use proptest::prelude::*;
+use quern_fpga::synthesis;
+use quern_fpga::tool::NEXTPNR;
+use quern_fpga::{
+    FlashCrc, FlashReader, LargestOutput, Placed, Standalone, CHECKING, READY, RUNNING,
+};
+use quern_isa::standalone::{
+    from_flash, to_flash, Fault, Record, CRC, HEADER_BYTES, MAGIC_BYTES, PROGRAM_OFFSET,
+};
+use quern_isa::{Program, Region, Segment, CU, TINY};
+use quern_testbench::cosim::Recorder;
+use quern_testbench::flash_chip::FlashChip;
+use rust_hdl::prelude::*;
+
+/// Enough for the small programs here.
+const CHIP_BYTES: usize = PROGRAM_OFFSET as usize + 0x1_0000;
+/// 20 microseconds at 100 MHz: more than either chip takes to wake.
+const WAKE_CYCLES: u32 = 2000;
+
+/// Numbers without a pattern, the same every time.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+#[test]
+fn the_crc_of_any_bytes_and_their_crc_is_intact() {
+    let mut unit = Recorder::clocked(FlashCrc::default(), |unit| &mut unit.clock).warm_up(1);
+    let mut noise = Noise(1);
+    for length in 0..40 {
+        let bytes: Vec<u8> = (0..length).map(|_| noise.next() as u8).collect();
+        let whole = [&bytes[..], &CRC.checksum(&bytes).to_be_bytes()].concat();
+        for damage in [false, true] {
+            unit.clear.next = true;
+            unit.enable.next = false;
+            unit.cycle();
+            unit.clear.next = false;
+            for (place, byte) in whole.iter().enumerate() {
+                let flip = u8::from(damage && place == length / 2) << (length % 8);
+                for pair in (0..4).rev() {
+                    unit.bits.next = u64::from((byte ^ flip) >> (2 * pair) & 3).to_bits();
+                    unit.enable.next = true;
+                    unit.cycle();
+                    // A pause now and then.
+                    if noise.next() % 4 == 0 {
+                        unit.enable.next = false;
+                        unit.bits.next = (noise.next() % 4).to_bits();
+                        unit.cycle();
+                    }
+                }
+            }
+            unit.settle();
+            assert_eq!(unit.intact.val(), !damage, "{length} bytes");
+        }
+    }
+    unit.replay().unwrap();
+}
+
+#[test]
+fn the_class_is_the_first_of_the_largest_outputs() {
+    let unit = Recorder::clocked(LargestOutput::default(), |unit| &mut unit.clock);
+    let mut unit = unit.warm_up(1);
+    let mut noise = Noise(2);
+    for run in 0..300 {
+        let classes = run % 17;
+        // Few values, so that many are equal.
+        let outputs: Vec<u8> = (0..24).map(|_| (noise.next() % 5 * 63) as u8).collect();
+        unit.classes.next = (classes as u64).to_bits();
+        unit.clear.next = true;
+        unit.valid.next = false;
+        unit.cycle();
+        unit.clear.next = false;
+        for &output in &outputs {
+            unit.data.next = u64::from(output).to_bits();
+            unit.valid.next = true;
+            unit.cycle();
+            unit.data.next = 255.into();
+            unit.valid.next = false;
+            unit.cycle();
+        }
+        let competing = &outputs[..classes];
+        let largest = competing.iter().max();
+        let golden = largest.map_or(0, |max| competing.iter().position(|x| x == max).unwrap());
+        unit.settle();
+        assert_eq!(
+            unit.class.val().to_u8() as usize,
+            golden,
+            "{classes} of {outputs:?}"
+        );
+    }
+    unit.replay().unwrap();
+}
+
+/// Steps the chip with the levels that a unit has at its pins.
+macro_rules! chip_cycle {
+    ($unit:expr, $chip:expr, $data_in:ident, $out:ident, $drive:ident) => {{
+        let drives = $unit.$drive.val().then(|| $unit.$out.val());
+        let levels = $chip.levels(drives);
+        let value = u64::from(levels[0]) | u64::from(levels[1]) << 1;
+        $unit.$data_in.next = value.to_bits();
+        $unit.settle();
+        // What the chip drives from now on arrives in the next cycle: nearly a whole
+        // period for the way.
+        $chip.cycle($unit.select_n.val(), $unit.flash_clock.val(), drives);
+    }};
+}
+
+#[test]
+fn the_reader_gives_the_chips_bytes_at_any_pace_and_wakes_it_first() {
+    let unit = Recorder::clocked(FlashReader::default(), |unit| &mut unit.clock);
+    let mut unit = unit.warm_up(1);
+    let mut chip = FlashChip::asleep(CHIP_BYTES, WAKE_CYCLES);
+    let mut noise = Noise(3);
+    let content: Vec<u8> = (0..600).map(|_| noise.next() as u8).collect();
+    chip.write(PROGRAM_OFFSET as usize, &content);
+    let rest = |unit: &mut Recorder<FlashReader>, chip: &mut FlashChip, cycles| {
+        unit.enable.next = false;
+        for _ in 0..cycles {
+            chip_cycle!(unit, chip, data_in, data_out, drive);
+            unit.cycle();
+        }
+    };
+    rest(&mut unit, &mut chip, 3);
+    (unit.enable.next, unit.wake.next, unit.ready.next) = (true, true, false);
+    for cycle in 0.. {
+        chip_cycle!(unit, chip, data_in, data_out, drive);
+        if unit.valid.val() {
+            break;
+        }
+        assert!(cycle < 30, "the command takes eight clocks");
+        unit.cycle();
+    }
+    rest(&mut unit, &mut chip, WAKE_CYCLES + 5);
+    unit.wake.next = false;
+    // Always ready, and in one of two, four cycles; a byte in 8 cycles at best.
+    for pace in [1, 2, 4, 40] {
+        unit.enable.next = true;
+        let (mut read, mut cycles) = (Vec::new(), 0);
+        while read.len() < 200 {
+            unit.ready.next = noise.next() % pace == 0;
+            chip_cycle!(unit, chip, data_in, data_out, drive);
+            if unit.valid.val() && unit.ready.val() {
+                read.push(unit.data.val().to_u8());
+            }
+            unit.cycle();
+            cycles += 1;
+        }
+        assert_eq!(read, content[..200]);
+        if pace == 1 {
+            assert_eq!(cycles, 89 + 8 * 199 + 1);
+        }
+        rest(&mut unit, &mut chip, 10);
+    }
+    assert_eq!(chip.violations, []);
+    unit.replay().unwrap();
+}
+
+/// A board without its core: what would reach the core is noted.
+struct Desk {
+    unit: Recorder<Standalone>,
+    chip: FlashChip,
+    core: Vec<u8>,
+    /// Bytes for the unit, and whether each is input of the flash's program.
+    host: std::collections::VecDeque<(u8, bool)>,
+    noise: Noise,
+    /// The core is ready in one of so many cycles.
+    pace: u64,
+}
+
+impl Desk {
+    fn new(contents: &[u8]) -> Desk {
+        let mut chip = FlashChip::asleep(CHIP_BYTES, WAKE_CYCLES);
+        chip.write(PROGRAM_OFFSET as usize, contents);
+        let unit = Recorder::clocked(Standalone::new(&CU), |unit| &mut unit.clock);
+        let mut desk = Desk {
+            unit: unit.warm_up(1),
+            chip,
+            core: Vec::new(),
+            host: Default::default(),
+            noise: Noise(4),
+            pace: 1,
+        };
+        desk.unit.core_idle.next = true;
+        desk.unit.reset.next = true;
+        desk.cycle();
+        desk.unit.reset.next = false;
+        desk
+    }
+
+    fn cycle(&mut self) {
+        let next = self.host.front().copied();
+        let unit = &mut self.unit;
+        unit.host_valid.next = next.is_some();
+        let (byte, is_input) = next.unwrap_or((0, false));
+        unit.host_data.next = u64::from(byte).to_bits();
+        unit.host_is_input.next = is_input;
+        unit.core_ready.next = self.noise.next() % self.pace == 0;
+        chip_cycle!(unit, self.chip, flash_in, flash_out, flash_drive);
+        if unit.core_valid.val() && unit.core_ready.val() {
+            self.core.push(unit.core_data.val().to_u8());
+        }
+        if next.is_some() && unit.host_ready.val() {
+            self.host.pop_front();
+        }
+        unit.cycle();
+    }
+
+    fn cycles(&mut self, count: usize) {
+        for _ in 0..count {
+            self.cycle();
+        }
+    }
+
+    fn report(&mut self) -> u8 {
+        self.unit.settle();
+        self.unit.report.val().to_u8()
+    }
+
+    /// The report after the check.
+    fn checked(&mut self) -> u8 {
+        for _ in 0..100_000 {
+            if self.report() != CHECKING {
+                return self.report();
+            }
+            self.cycle();
+        }
+        panic!("the check does not end");
+    }
+
+    fn send(&mut self, bytes: &[u8], is_input: bool) {
+        self.host.extend(bytes.iter().map(|&byte| (byte, is_input)));
+    }
+
+    /// The core sends its output.
+    fn output(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.unit.output_data.next = u64::from(byte).to_bits();
+            self.unit.output_taken.next = true;
+            self.cycle();
+            self.unit.output_taken.next = false;
+            self.cycle();
+        }
+    }
+}
+
+fn program() -> Program {
+    Program {
+        config: CU,
+        host_bytes: 64,
+        input: Region {
+            offset: 0,
+            words_per_sample: 4,
+            samples: 1,
+        },
+        output: Region {
+            offset: 32,
+            words_per_sample: 2,
+            samples: 1,
+        },
+        segments: vec![
+            Segment::Send((0..21).map(|i| i * 11 + 3).collect()),
+            Segment::SendHost {
+                offset: 0,
+                bytes: 24,
+            },
+            Segment::Send(vec![0, 1, 0]),
+            Segment::SendHost {
+                offset: 24,
+                bytes: 8,
+            },
+            Segment::Send(vec![255]),
+            Segment::Receive {
+                offset: 32,
+                bytes: 16,
+            },
+        ],
+    }
+}
+
+/// What reaches the core in a run on these input bytes.
+fn streamed(contents: &[u8], input: &[u8]) -> Vec<u8> {
+    let (_, records) = from_flash(contents, &CU).unwrap();
+    let mut input = input.iter().copied();
+    let mut stream = Vec::new();
+    for record in records {
+        match record {
+            Record::Literal(bytes) => stream.extend(bytes),
+            Record::Input(count) => stream.extend(input.by_ref().take(count)),
+        }
+    }
+    assert_eq!(input.next(), None);
+    stream
+}
+
+#[test]
+fn a_good_program_runs_for_every_input_at_any_pace_of_the_core() {
+    let contents = to_flash(&program(), 10).unwrap();
+    let mut desk = Desk::new(&contents);
+    assert_eq!(desk.checked(), READY);
+    assert!(desk.core.is_empty());
+    let mut outputs = [9u8, 250, 3, 251, 4, 251, 0, 0, 0, 0, 255, 255, 0, 0, 0, 0];
+    for (run, pace) in [1, 3, 30].into_iter().enumerate() {
+        desk.pace = pace;
+        desk.core.clear();
+        let input: Vec<u8> = (0..32).map(|i| i * 5 + run as u8).collect();
+        desk.send(&input, true);
+        desk.cycles(4);
+        assert_eq!(desk.report(), RUNNING);
+        assert!(!desk.unit.class_valid.val());
+        let expected = streamed(&contents, &input);
+        while desk.core.len() < expected.len() {
+            desk.cycle();
+        }
+        desk.unit.core_idle.next = false;
+        desk.cycles(500);
+        assert_eq!((desk.report(), &desk.core), (RUNNING, &expected));
+        outputs[7] = [0, 252, 252][run];
+        desk.output(&outputs);
+        desk.unit.core_idle.next = true;
+        desk.cycles(2);
+        assert_eq!(desk.report(), READY);
+        assert!(desk.unit.class_valid.val());
+        assert_eq!(desk.unit.class.val().to_u8(), [3, 7, 7][run]);
+    }
+    assert_eq!(desk.chip.violations, []);
+    desk.unit.replay().unwrap();
+}
+
+#[test]
+fn the_hosts_own_program_goes_straight_to_the_core() {
+    let contents = to_flash(&program(), 10).unwrap();
+    let mut desk = Desk::new(&contents);
+    // While the check runs, and after it.
+    for state in [CHECKING, READY] {
+        let bytes: Vec<u8> = (0..100).collect();
+        desk.core.clear();
+        desk.send(&bytes, false);
+        desk.cycles(100);
+        assert_eq!(desk.core, bytes);
+        assert_eq!(desk.report(), state);
+        desk.checked();
+    }
+    // Input waits until the host's program has ended.
+    desk.unit.core_idle.next = false;
+    desk.send(&[1; 32], true);
+    desk.cycles(5000);
+    assert_eq!((desk.report(), desk.host.len()), (READY, 32));
+    desk.unit.core_idle.next = true;
+    desk.cycles(5000);
+    assert_eq!(desk.host.len(), 0);
+    desk.unit.replay().unwrap();
+}
+
+#[test]
+fn a_changed_byte_anywhere_is_reported_and_nothing_runs() {
+    let contents = to_flash(&program(), 10).unwrap();
+    for place in 0..contents.len() {
+        let mut damaged = contents.clone();
+        damaged[place] ^= 1 << (place % 8);
+        let expected = from_flash(&[&damaged[..], &[0xFF; 600]].concat(), &CU).unwrap_err();
+        let mut desk = Desk::new(&damaged);
+        while desk.report() == CHECKING {
+            // Lengths that lead nowhere: a tick comes twice while the flash goes by.
+            let tick = desk.unit.cycles() / 8000 % 2 == 1;
+            desk.unit.tick.next = tick;
+            desk.cycle();
+            assert!(desk.unit.cycles() < 30_000, "byte {place}");
+        }
+        assert_eq!(desk.report(), expected.code(), "byte {place}");
+        desk.send(&[7; 40], true);
+        desk.cycles(50);
+        assert_eq!(desk.host.len(), 0, "input is dropped");
+        assert!(desk.core.is_empty(), "byte {place}");
+        assert_eq!(desk.report(), expected.code());
+        // The host still has its core.
+        desk.send(&[1, 2, 3], false);
+        desk.cycles(5);
+        assert_eq!(desk.core, [1, 2, 3]);
+        if place % 16 == 5 {
+            desk.unit.replay().unwrap();
+        }
+    }
+}
+
+#[test]
+fn missing_truncated_and_foreign_programs_are_told_apart() {
+    let contents = to_flash(&program(), 10).unwrap();
+    let mut foreign = program();
+    foreign.config = TINY;
+    foreign.input.words_per_sample = 8;
+    let foreign = to_flash(&foreign, 10).unwrap();
+    for (contents, expected) in [
+        (&[][..], Fault::Missing),
+        (&contents[..MAGIC_BYTES - 1], Fault::Missing),
+        (&contents[..HEADER_BYTES - 1], Fault::Mismatch),
+        (&foreign[..], Fault::Mismatch),
+        (&contents[..HEADER_BYTES], Fault::Damaged),
+        (&contents[..40], Fault::Damaged),
+        (&contents[..contents.len() - 1], Fault::Damaged),
+    ] {
+        let mut desk = Desk::new(contents);
+        while desk.report() == CHECKING {
+            desk.unit.tick.next = desk.unit.cycles() / 6000 % 2 == 1;
+            desk.cycle();
+            assert!(desk.unit.cycles() < 20_000);
+        }
+        assert_eq!(desk.report(), expected.code(), "{} bytes", contents.len());
+        desk.unit.replay().unwrap();
+    }
+}
+
+#[test]
+fn damage_after_the_check_is_found_in_the_run() {
+    let contents = to_flash(&program(), 10).unwrap();
+    let mut desk = Desk::new(&contents);
+    assert_eq!(desk.checked(), READY);
+    desk.chip.contents()[PROGRAM_OFFSET as usize + 14] ^= 4;
+    desk.send(&[1; 32], true);
+    desk.cycles(10_000);
+    assert_eq!(desk.report(), Fault::Damaged.code());
+    assert!(
+        !desk.unit.class_valid.val(),
+        "no class of a damaged program"
+    );
+    desk.unit.replay().unwrap();
+}
+
+#[test]
+fn reset_checks_again() {
+    let contents = to_flash(&program(), 10).unwrap();
+    let mut desk = Desk::new(&[]);
+    assert_eq!(desk.checked(), Fault::Missing.code());
+    desk.chip.write(PROGRAM_OFFSET as usize, &contents);
+    desk.unit.reset.next = true;
+    desk.cycle();
+    desk.unit.reset.next = false;
+    desk.cycle();
+    assert_eq!(desk.report(), CHECKING);
+    assert_eq!(desk.checked(), READY);
+    assert_eq!(desk.chip.violations, []);
+    desk.unit.replay().unwrap();
+}
+
+#[test]
+fn all_of_it_takes_at_most_250_logic_cells_and_no_block_ram() {
+    let mut unit = Standalone::new(&CU);
+    unit.connect_all();
+    let verilog = quern_hdl::verilog::export(&unit, "standalone")
+        .unwrap()
+        .text;
+    let folder = tempfile::tempdir().unwrap();
+    synthesis::map(&verilog, "standalone", folder.path()).unwrap();
+    // Without constraints the pins are wherever the placer likes them.
+    #[rustfmt::skip]
+    let arguments = [
+        "--hx8k", "--package", "cb132", "--json", synthesis::NETLIST,
+        "--report", "timing.json", "--freq", "110", "--seed", "1", "--timing-allow-fail",
+    ];
+    NEXTPNR
+        .run(&arguments, folder.path(), "nextpnr.log", "placing")
+        .unwrap();
+    let report = std::fs::read_to_string(folder.path().join("timing.json")).unwrap();
+    let placed = Placed::parse(&report).unwrap();
+    println!("{placed:?}");
+    assert!(placed.fmax_mhz >= 100.0, "{placed:?}");
+    assert!(placed.lcs <= 250 && placed.brams == 0, "{placed:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+    #[test]
+    fn programs_of_any_segments_reach_the_core_as_a_host_would_send_them(
+        lengths in proptest::collection::vec((any::<bool>(), 1usize..300), 1..8),
+        pace in 1u64..4,
+    ) {
+        let mut offset = 0;
+        let segments = lengths.iter().map(|&(literal, length)| match literal {
+            true => Segment::Send((0..length).map(|i| (i * 7 + 1) as u8).collect()),
+            false => {
+                offset += length;
+                Segment::SendHost { offset: (offset - length) as u32, bytes: length as u32 }
+            }
+        });
+        let segments = segments.collect();
+        let program = Program {
+            input: Region { offset: 0, words_per_sample: 300, samples: 1 },
+            host_bytes: 2400,
+            segments,
+            ..program()
+        };
+        let contents = to_flash(&program, 0).unwrap();
+        let input: Vec<u8> = (0..offset).map(|i| (i * 3) as u8).collect();
+        let mut desk = Desk::new(&contents);
+        desk.pace = pace;
+        prop_assert_eq!(desk.checked(), READY);
+        desk.send(&input, true);
+        // A program without input is started by a byte of it that it does not take.
+        if input.is_empty() {
+            desk.send(&[0], true);
+        }
+        let expected = streamed(&contents, &input);
+        let limit = desk.unit.cycles() + 5000 + 40 * expected.len();
+        while desk.core.len() < expected.len() && desk.unit.cycles() < limit {
+            desk.cycle();
+        }
+        prop_assert_eq!(&desk.core, &expected);
+        desk.unit.replay().unwrap();
+    }
+}
