@@ -15,12 +15,12 @@ pub struct LargestOutput {
     pub clock: Signal<In, Clock>,
     /// Forgets all outputs.
     pub clear: Signal<In, Bit>,
-    /// Outputs that compete, up to 16.
-    pub classes: Signal<In, Bits<5>>,
+    /// Outputs that compete.
+    pub classes: Signal<In, Bits<4>>,
     pub data: Signal<In, Bits<8>>,
     pub valid: Signal<In, Bit>,
     pub class: Signal<Out, Bits<4>>,
-    index: DFF<Bits<5>>,
+    index: DFF<Bits<4>>,
     largest: DFF<Bits<8>>,
     best: DFF<Bits<4>>,
     competes: Signal<Local, Bit>,
@@ -39,7 +39,7 @@ impl Logic for LargestOutput {
         }
         if self.competes.val() & (self.data.val() > self.largest.q.val()) {
             self.largest.d.next = self.data.val();
-            self.best.d.next = self.index.q.val().get_bits::<4>(0);
+            self.best.d.next = self.index.q.val();
         }
         if self.clear.val() {
             self.index.d.next = 0.into();

@@ -80,7 +80,7 @@ pub struct Standalone {
     place: DFF<Bits<4>>,
     /// Bytes left of a record.
     count: DFF<Bits<7>>,
-    classes: DFF<Bits<5>>,
+    classes: DFF<Bits<4>>,
     fault: DFF<Bits<2>>,
     tick_before: DFF<Bit>,
     ticked: DFF<Bit>,
@@ -98,6 +98,7 @@ pub struct Standalone {
     takes_literal: Signal<Local, Bit>,
     takes_input: Signal<Local, Bit>,
     passes: Signal<Local, Bit>,
+    reads: Signal<Local, Bit>,
     checking: Signal<Local, Bit>,
     tick_edge: Signal<Local, Bit>,
 }
@@ -175,6 +176,7 @@ impl Standalone {
             takes_literal: Default::default(),
             takes_input: Default::default(),
             passes: Default::default(),
+            reads: Default::default(),
             checking: Default::default(),
             tick_edge: Default::default(),
         }
@@ -223,14 +225,13 @@ impl Logic for Standalone {
         self.core_data.next = self.host_data.val();
         self.core_valid.next = self.host_valid.val() & self.passes.val();
         self.host_ready.next = self.core_ready.val() & self.passes.val();
-        self.reader.enable.next = true;
+        self.reads.next = true;
         self.reader.wake.next = false;
         self.reader.ready.next = true;
-        self.checking.next = false;
 
         match self.state.q.val() {
             State::Rest => {
-                self.reader.enable.next = false;
+                self.reads.next = false;
                 self.count.d.next = self.count_less.val();
                 if self.last.val() {
                     self.place.d.next = self.place.q.val() + 1;
@@ -251,11 +252,10 @@ impl Logic for Standalone {
                 }
             }
             State::Header => {
-                self.checking.next = !self.running.q.val();
                 if self.reader.valid.val() {
                     self.place.d.next = self.place.q.val() + 1;
                     if self.place.q.val().get_bit(3) {
-                        self.classes.d.next = self.reader.data.val().get_bits::<5>(0);
+                        self.classes.d.next = self.reader.data.val().get_bits::<4>(0);
                         self.place.d.next = 0.into();
                         self.state.d.next = State::Record;
                     } else if self.differs.val() {
@@ -268,7 +268,6 @@ impl Logic for Standalone {
                 }
             }
             State::Record => {
-                self.checking.next = !self.running.q.val();
                 if self.reader.valid.val() {
                     self.count.d.next = self.reader.data.val().get_bits::<7>(0);
                     self.state.d.next = State::Literal;
@@ -282,7 +281,6 @@ impl Logic for Standalone {
                 }
             }
             State::Literal => {
-                self.checking.next = !self.running.q.val();
                 self.reader.ready.next = self.takes_literal.val();
                 if self.running.q.val() {
                     self.core_data.next = self.reader.data.val();
@@ -296,7 +294,6 @@ impl Logic for Standalone {
                 }
             }
             State::Input => {
-                self.checking.next = !self.running.q.val();
                 self.reader.ready.next = false;
                 if self.running.q.val() {
                     self.core_valid.next = self.host_valid.val() & self.host_is_input.val();
@@ -312,7 +309,6 @@ impl Logic for Standalone {
                 }
             }
             State::Crc => {
-                self.checking.next = !self.running.q.val();
                 if self.reader.valid.val() {
                     self.count.d.next = self.count_less.val();
                     if self.last.val() {
@@ -325,14 +321,14 @@ impl Logic for Standalone {
                 }
             }
             State::Finish => {
-                self.reader.enable.next = false;
+                self.reads.next = false;
                 if !self.running.q.val() | self.core_idle.val() {
                     self.finished.d.next = self.running.q.val();
                     self.state.d.next = State::Ready;
                 }
             }
             State::Ready => {
-                self.reader.enable.next = false;
+                self.reads.next = false;
                 self.running.d.next = false;
                 self.count.d.next = 0.into();
                 if self.host_valid.val() & self.host_is_input.val() & self.core_idle.val() {
@@ -342,18 +338,20 @@ impl Logic for Standalone {
                 }
             }
             State::Faulty => {
-                self.reader.enable.next = false;
+                self.reads.next = false;
                 self.running.d.next = false;
                 if self.host_is_input.val() {
                     self.host_ready.next = true;
                 }
             }
             _ => {
-                self.reader.enable.next = false;
+                self.reads.next = false;
                 self.state.d.next = State::Rest;
             }
         }
 
+        self.reader.enable.next = self.reads.val();
+        self.checking.next = self.reads.val() & !self.running.q.val();
         self.tick_before.d.next = self.tick.val();
         self.tick_edge.next = self.checking.val() & (self.tick.val() ^ self.tick_before.q.val());
         self.ticked.d.next = self.checking.val() & (self.ticked.q.val() | self.tick_edge.val());

@@ -40,8 +40,8 @@ pub const INPUT_BIT: u8 = 0x80;
 const RECORD_BYTES: usize = 127;
 const END: u8 = 0;
 
-/// Classes that a board can tell apart.
-pub const MOST_CLASSES: usize = 16;
+/// Classes that a board can tell apart: a sixteenth number says that there is none yet.
+pub const MOST_CLASSES: usize = 15;
 
 pub const CRC_BYTES: usize = 4;
 pub const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_MPEG_2);
@@ -67,8 +67,8 @@ pub enum StandaloneError {
         config: &'static str,
     },
     #[error(
-        "segment {0} is a softmax, which the host computes; end the model before it: the \
-         largest output is the same"
+        "segment {0} is work of the host (a softmax, a mean in floating point, ...), which a \
+         board without a host can't do; end the model before it"
     )]
     HostWork(usize),
     #[error("segment {0} stores what is not the output, or not in the output's order")]

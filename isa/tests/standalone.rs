@@ -3,7 +3,7 @@
 use quern_isa::standalone::{
     from_flash, input, to_flash, Fault, Record, StandaloneError, CRC, HEADER_BYTES, MAGIC_BYTES,
 };
-use quern_isa::{Program, Region, Segment, Softmax, CU, TINY};
+use quern_isa::{HostMap, HostStep, HostWork, Program, Region, Segment, CU, TINY};
 
 fn program(segments: Vec<Segment>) -> Program {
     Program {
@@ -119,15 +119,22 @@ fn the_crc_is_the_published_one_and_its_residue_is_zero() {
 #[test]
 fn what_needs_a_host_is_refused_with_the_segment() {
     let receive = |offset| Segment::Receive { offset, bytes: 16 };
-    let softmax = Segment::Host(Softmax {
-        input: 1024,
-        output: 1024,
-        rows: 1,
-        row_bytes: 16,
+    let map = HostMap {
+        offset: 1024,
+        height: 1,
+        width: 1,
         channels: 10,
-        table: Box::new([0.0; 256]),
-        multiplier: 1.0,
-        zero_point: 0,
+        row_bytes: 16,
+    };
+    let softmax = Segment::Host(HostStep {
+        inputs: vec![map],
+        output: map,
+        work: HostWork::Softmax {
+            table: Box::new([0.0; 256]),
+            multiplier: 1.0,
+            zero_point: 0,
+        },
+        table: Box::new([0; 256]),
     });
     let spilled = Segment::SendHost {
         offset: 2048,
