@@ -60,6 +60,10 @@ pub struct Standalone {
     pub tick: Signal<In, Bit>,
     /// [`CHECKING`], [`READY`], [`RUNNING`], or the code of a [`Fault`].
     pub report: Signal<Out, Bits<3>>,
+    /// A run from flash is under way.
+    pub busy: Signal<Out, Bit>,
+    /// Of a [`Fault`], or 0.
+    pub fault_code: Signal<Out, Bits<2>>,
     pub class: Signal<Out, Bits<4>>,
     /// A run from flash has ended, and its program has classes.
     pub class_valid: Signal<Out, Bit>,
@@ -144,6 +148,8 @@ impl Standalone {
             output_taken: Default::default(),
             tick: Default::default(),
             report: Default::default(),
+            busy: Default::default(),
+            fault_code: Default::default(),
             class: Default::default(),
             class_valid: Default::default(),
             select_n: Default::default(),
@@ -367,6 +373,8 @@ impl Logic for Standalone {
         self.class.next = self.largest.class.val();
         self.class_valid.next = self.finished.q.val() & self.classes.q.val().any();
 
+        self.busy.next = self.running.q.val();
+        self.fault_code.next = self.fault.q.val();
         self.report.next = bit_cast::<3, 2>(self.fault.q.val());
         if self.running.q.val() {
             self.report.next = self.running_report.val();

@@ -2,18 +2,23 @@
 //! and the model of the chip, and the same levels at the pins of its Verilog.
 
 use proptest::prelude::*;
+use quern_compiler::{compile, Array, Options, Values};
 use quern_fpga::synthesis;
 use quern_fpga::tool::NEXTPNR;
 use quern_fpga::{
-    FlashCrc, FlashReader, LargestOutput, Placed, Standalone, CHECKING, READY, RUNNING,
+    FlashCrc, FlashReader, LargestOutput, Placed, Standalone, StandaloneCore, CHECKING, READY,
+    RUNNING,
 };
 use quern_isa::standalone::{
-    from_flash, to_flash, Fault, Record, CRC, HEADER_BYTES, MAGIC_BYTES, PROGRAM_OFFSET,
+    from_flash, input, to_flash, Fault, Record, CRC, FAULT_ERROR, HEADER_BYTES, MAGIC_BYTES,
+    NO_CLASS, PROGRAM_OFFSET,
 };
-use quern_isa::{Program, Region, Segment, CU, TINY};
+use quern_isa::{Assembler, Machine, Program, Reference, Region, Segment, Space, CU, TINY};
 use quern_testbench::cosim::Recorder;
 use quern_testbench::flash_chip::FlashChip;
 use rust_hdl::prelude::*;
+use std::path::Path;
+use std::process::Command;
 
 /// Enough for the small programs here.
 const CHIP_BYTES: usize = PROGRAM_OFFSET as usize + 0x1_0000;
@@ -448,6 +453,205 @@ fn reset_checks_again() {
     assert_eq!(desk.checked(), READY);
     assert_eq!(desk.chip.violations, []);
     desk.unit.replay().unwrap();
+}
+
+/// The core and the chip, without a link.
+struct Board {
+    unit: Recorder<StandaloneCore>,
+    chip: FlashChip,
+    outputs: Vec<u8>,
+}
+
+impl Board {
+    fn new(contents: &[u8]) -> Board {
+        let mut chip = FlashChip::asleep(CHIP_BYTES, WAKE_CYCLES);
+        chip.write(PROGRAM_OFFSET as usize, contents);
+        let unit = Recorder::clocked(StandaloneCore::default(), |unit| &mut unit.clock);
+        let mut board = Board {
+            unit: unit.warm_up(8),
+            chip,
+            outputs: Vec::new(),
+        };
+        board.unit.host_is_input.next = true;
+        board.unit.output_ready.next = true;
+        board.unit.reset.next = true;
+        board.cycle(None);
+        board.unit.reset.next = false;
+        board
+    }
+
+    /// Whether the byte was taken.
+    fn cycle(&mut self, byte: Option<u8>) -> bool {
+        let unit = &mut self.unit;
+        unit.host_valid.next = byte.is_some();
+        unit.host_data.next = u64::from(byte.unwrap_or(0)).to_bits();
+        chip_cycle!(unit, self.chip, flash_in, flash_out, flash_drive);
+        if unit.output_valid.val() && unit.output_ready.val() {
+            self.outputs.push(unit.output_data.val().to_u8());
+        }
+        let taken = byte.is_some() && unit.host_ready.val();
+        unit.cycle();
+        taken
+    }
+
+    fn lights(&mut self) -> u8 {
+        self.unit.settle();
+        self.unit.lights.val().to_u8()
+    }
+
+    fn error(&mut self) -> u8 {
+        self.unit.settle();
+        self.unit.error.val().to_u8()
+    }
+
+    fn idle(&mut self) -> bool {
+        self.unit.settle();
+        self.unit.idle.val()
+    }
+
+    fn until(&mut self, what: &str, done: impl Fn(&mut Board) -> bool) {
+        for _ in 0..400_000 {
+            if done(self) {
+                return;
+            }
+            self.cycle(None);
+        }
+        panic!("never {what}");
+    }
+
+    fn run(&mut self, input: &[u8]) {
+        self.outputs.clear();
+        let limit = self.unit.cycles() + 400_000;
+        for &byte in input {
+            while !self.cycle(Some(byte)) {
+                assert!(self.unit.cycles() < limit, "input is not taken");
+            }
+        }
+        self.until("idle", |board| board.idle());
+    }
+}
+
+/// Few bytes, so that its levels can be replayed in Icarus.
+#[test]
+fn a_program_through_the_core_gives_what_the_reference_gives() {
+    let weights: Vec<u8> = (0..8 * CU.columns).map(|i| (i * 91 + 128) as u8).collect();
+    let mut assembler = Assembler::new(&CU);
+    let words = 3 * CU.lanes as u32;
+    assembler.load_from_host(0, &[(0, words)]);
+    assembler.load(Space::Weights, 0, &weights);
+    assembler.store_to_host(0, &[(words, words)]);
+    let region = |offset| Region {
+        offset,
+        words_per_sample: 3,
+        samples: 1,
+    };
+    let program = assembler.finish(2 * words, region(0), region(words));
+    let mut board = Board::new(&to_flash(&program, 12).unwrap());
+    assert_eq!((board.error(), board.lights(), board.idle()), (0, 0, true));
+    board.until("ready", |board| board.lights() == NO_CLASS);
+    for run in 0..2 {
+        let input: Vec<u8> = (0..words).map(|i| (i * 37 + run * 5) as u8).collect();
+        board.run(&input);
+        let mut host = [input.clone(), vec![0; input.len()]].concat();
+        Reference::new(CU).run(&program, &mut host).unwrap();
+        assert_eq!(board.outputs, host[input.len()..]);
+        let competing = &board.outputs[..12];
+        let largest = *competing.iter().max().unwrap();
+        let class = competing.iter().position(|&x| x == largest).unwrap();
+        assert_eq!((board.error(), board.lights() as usize), (0, class));
+    }
+    assert_eq!(board.chip.violations, []);
+    board.unit.replay().unwrap();
+}
+
+#[test]
+fn a_board_without_a_program_says_so_until_a_host_takes_over() {
+    let mut board = Board::new(&[]);
+    board.until("faulty", |board| board.error() != 0);
+    assert_eq!(board.error(), FAULT_ERROR | Fault::Missing.code());
+    assert_eq!((board.lights(), board.idle()), (0, true));
+    board.unit.host_is_input.next = false;
+    assert_eq!(board.error(), 0);
+    board.unit.replay().unwrap();
+}
+
+/// The first classes that ONNX Runtime finds; none if it is not installed.
+fn onnxruntime_classes(images: usize) -> Option<Vec<usize>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let script = format!(
+        "import numpy, onnxruntime\n\
+         session = onnxruntime.InferenceSession('models/digits-mlp.onnx')\n\
+         x = numpy.load('models/digits-x.npy')[:{images}]\n\
+         y = session.run(None, {{session.get_inputs()[0].name: x}})[0]\n\
+         print(*y.argmax(1))"
+    );
+    let output = Command::new(root.join("build/venv/bin/python"))
+        .current_dir(&root)
+        .args(["-c", &script])
+        .output()
+        .ok()?;
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    Some(
+        text.split_whitespace()
+            .map(|class| class.parse().unwrap())
+            .collect(),
+    )
+}
+
+/// The held-out images, as the file has them behind its header.
+fn images(count: usize) -> Array {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let file = std::fs::read(root.join("models/digits-x.npy")).unwrap();
+    let header = 10 + usize::from(u16::from_le_bytes([file[8], file[9]]));
+    let pixels = file[header..].chunks_exact(4).take(64 * count);
+    let pixels = pixels.map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()));
+    Array {
+        shape: vec![count, 1, 8, 8],
+        values: Values::F32(pixels.collect()),
+    }
+}
+
+#[test]
+fn digits_are_classified_from_flash_as_onnxruntime_classifies_them() {
+    const IMAGES: usize = 4;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let model = std::fs::read(root.join("models/digits-mlp.onnx")).unwrap();
+    let options = Options {
+        batch: Some(1),
+        name: None,
+    };
+    let compiled = compile(&model, &CU, &options).unwrap();
+    let contents = to_flash(&compiled.program, compiled.scores().unwrap()).unwrap();
+    let mut board = Board::new(&contents);
+    board.until("ready", |board| board.lights() == NO_CLASS);
+    println!(
+        "{} bytes in flash, checked after {} cycles",
+        contents.len(),
+        board.unit.cycles()
+    );
+    let images = images(IMAGES);
+    let mut classes = Vec::new();
+    for image in 0..IMAGES {
+        let mut host = compiled.quantise_input(&images, image..image + 1).unwrap();
+        let begin = board.unit.cycles();
+        board.run(&input(&compiled.program, &host));
+        println!("image {image}: {} cycles", board.unit.cycles() - begin);
+        Reference::new(CU)
+            .run(&compiled.program, &mut host)
+            .unwrap();
+        let Region { offset, .. } = compiled.program.output;
+        assert_eq!(
+            board.outputs,
+            host[offset as usize..][..board.outputs.len()]
+        );
+        classes.push(board.lights() as usize);
+    }
+    assert_eq!(board.chip.violations, []);
+    match onnxruntime_classes(IMAGES) {
+        Some(expected) => assert_eq!(classes, expected),
+        None => panic!("no ONNX Runtime in build/venv: run scripts/setup"),
+    }
 }
 
 #[test]

@@ -40,8 +40,13 @@ pub const INPUT_BIT: u8 = 0x80;
 const RECORD_BYTES: usize = 127;
 const END: u8 = 0;
 
-/// Classes that a board can tell apart: a sixteenth number says that there is none yet.
-pub const MOST_CLASSES: usize = 15;
+/// Classes that a board can tell apart.
+pub const MOST_CLASSES: usize = NO_CLASS as usize;
+/// What a board shows instead of a class while there is none.
+pub const NO_CLASS: u8 = 15;
+
+/// A board's error code with this bit is that of a [`Fault`], not the core's.
+pub const FAULT_ERROR: u8 = 8;
 
 pub const CRC_BYTES: usize = 4;
 pub const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_MPEG_2);
