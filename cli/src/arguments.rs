@@ -176,8 +176,8 @@ pub enum Fpga {
         long_about = "Write an image into the flash of the Alchitry Cu, verify it, and start it.\n\n\
             With --program a compiled model goes behind it: the board then runs it by itself for \
             every input that arrives, and shows the class on its LEDs (docs/board.md). A model \
-            must fit on chip but for its weights, and its last softmax is left out: the largest \
-            output is the same.\n\n\
+            must fit on chip but for its weights; a softmax at its end is left out, which changes \
+            nothing about the largest output.\n\n\
             iceprog writes to a V1 board; the flash of a V2 board is write-protected after \
             power-up, and openFPGALoader unlocks it.",
         after_help = "Examples:\n  quern fpga flash\n  \

@@ -648,6 +648,12 @@ fn digits_are_classified_from_flash_as_onnxruntime_classifies_them() {
         classes.push(board.lights() as usize);
     }
     assert_eq!(board.chip.violations, []);
+    let begin = std::time::Instant::now();
+    println!(
+        "{:?} in {:?}",
+        board.unit.replay().unwrap(),
+        begin.elapsed()
+    );
     match onnxruntime_classes(IMAGES) {
         Some(expected) => assert_eq!(classes, expected),
         None => panic!("no ONNX Runtime in build/venv: run scripts/setup"),

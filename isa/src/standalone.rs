@@ -157,27 +157,30 @@ fn check(program: &Program) -> Result<(), StandaloneError> {
         return Err(StandaloneError::Batch(input.samples));
     }
     let input_end = input.offset as usize + input.bytes(&program.config);
-    let mut output_at = output.offset;
-    for (index, segment) in program.segments.iter().enumerate() {
-        match *segment {
+    // What comes back says more about a program than that it was stored.
+    for (segment, step) in program.segments.iter().enumerate() {
+        match *step {
             Segment::SendHost { offset, bytes } => {
                 let end = offset as usize + bytes as usize;
                 if offset < input.offset || end > input_end {
                     return Err(StandaloneError::Spill {
-                        segment: index,
+                        segment,
                         offset,
                         config: program.config.name,
                     });
                 }
             }
-            Segment::Receive { offset, bytes } => {
-                if offset != output_at {
-                    return Err(StandaloneError::Output(index));
-                }
-                output_at += bytes;
+            Segment::Host(_) => return Err(StandaloneError::HostWork(segment)),
+            Segment::Send(_) | Segment::Receive { .. } => {}
+        }
+    }
+    let mut output_at = output.offset;
+    for (segment, step) in program.segments.iter().enumerate() {
+        if let Segment::Receive { offset, bytes } = *step {
+            if offset != output_at {
+                return Err(StandaloneError::Output(segment));
             }
-            Segment::Host(_) => return Err(StandaloneError::HostWork(index)),
-            Segment::Send(_) => {}
+            output_at += bytes;
         }
     }
     Ok(())
