@@ -614,7 +614,7 @@ fn images(count: usize) -> Array {
 
 #[test]
 fn digits_are_classified_from_flash_as_onnxruntime_classifies_them() {
-    const IMAGES: usize = 4;
+    const IMAGES: usize = 2;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let model = std::fs::read(root.join("models/digits-mlp.onnx")).unwrap();
     let options = Options {
