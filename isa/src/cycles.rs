@@ -23,6 +23,20 @@ pub const fn matrix_latency(lanes: usize) -> u32 {
     lanes as u32 + 4
 }
 
+/// Cycles in which no matrix instruction was under way, by what the next one stood behind:
+/// instructions start in order, so it is what the sequencer waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Idle {
+    /// Before the first matrix instruction of a run.
+    pub start_up: u64,
+    /// Instructions and data on the input stream.
+    pub stream: u64,
+    /// The activation unit.
+    pub activation: u64,
+    /// A store.
+    pub store: u64,
+}
+
 /// Follows a run. Cycle 0 takes the first beat of `begin`.
 #[derive(Debug, Clone)]
 pub struct Timing {
@@ -31,6 +45,7 @@ pub struct Timing {
     now: u64,
     input_stalls: u64,
     matrix_cycles: u64,
+    idle: Idle,
     matrix: Option<MatrixRun>,
     activation_free: u64,
     store_free: u64,
@@ -80,6 +95,7 @@ impl Timing {
             now: 0,
             input_stalls: 0,
             matrix_cycles: 0,
+            idle: Idle::default(),
             matrix: None,
             activation_free: 0,
             store_free: 0,
@@ -93,7 +109,7 @@ impl Timing {
     /// The next beats of the input are taken; they wait until `awaited` bytes have been
     /// received.
     pub fn beats(&mut self, beats: u64, awaited: usize) {
-        let available = self.received(awaited);
+        let (available, before) = (self.received(awaited), self.now);
         let taken = |writes: &[u64], cycle| writes.binary_search(&cycle).is_ok();
         match self.loading_activations && self.writes.last() >= Some(&self.now) {
             false => {
@@ -113,6 +129,7 @@ impl Timing {
                 }
             }
         }
+        self.array_idles(before, None);
     }
 
     /// The instruction that has been fetched starts: the cycle in which it does.
@@ -123,13 +140,18 @@ impl Timing {
             Instruction::Store { source, .. } => *source == Source::Counters,
             _ => false,
         };
-        let mut start = self.now;
+        let before = self.now;
+        let mut awaited = None;
         for unit in Unit::ALL {
-            if waits_for_all || waits.contains(unit) || own == Some(unit) {
-                start = start.max(self.free(unit));
+            let free = self.free(unit);
+            if (waits_for_all || waits.contains(unit) || own == Some(unit)) && free > self.now {
+                (self.now, awaited) = (free, Some(unit));
             }
         }
-        self.now = start + 1;
+        let start = self.now;
+        self.array_idles(before, awaited);
+        self.now += 1;
+        self.array_idles(start, None);
         self.loading_activations = matches!(
             instruction,
             Instruction::Load {
@@ -138,6 +160,11 @@ impl Timing {
             }
         );
         start
+    }
+
+    /// Up to the start of the last instruction.
+    pub fn idle(&self) -> Idle {
+        self.idle
     }
 
     /// The data of a load are in.
@@ -211,6 +238,18 @@ impl Timing {
     /// The first cycle in which the next beat can be taken.
     pub fn now(&self) -> u64 {
         self.now
+    }
+
+    /// The time since `before` was spent waiting for a unit, or for the stream.
+    fn array_idles(&mut self, before: u64, awaited: Option<Unit>) {
+        let idle = self.now - before.max(self.free(Unit::Matrix)).min(self.now);
+        let of = match (self.matrix, awaited) {
+            (None, _) => &mut self.idle.start_up,
+            (_, None) => &mut self.idle.stream,
+            (_, Some(Unit::Store)) => &mut self.idle.store,
+            (_, Some(_)) => &mut self.idle.activation,
+        };
+        *of += idle;
     }
 
     /// The first cycle in which a unit is not busy, if nothing starts before.

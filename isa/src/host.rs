@@ -49,6 +49,15 @@ pub enum HostWork {
         /// Offset binary.
         zero_point: u8,
     },
+    /// Softmax likewise, of real numbers: with `v = exp(values[u] - max)` in f32,
+    /// `y = clamp(round_half_even(v * (1 / sum of v) / scale) + zero_point)`.
+    FloatSoftmax {
+        /// What each code stands for.
+        values: Box<[f32; 256]>,
+        scale: f32,
+        /// Offset binary.
+        zero_point: u8,
+    },
     /// A mean of each window.
     Average(FloatAverage),
     /// A function of two codes, element by element: `table[256 * a + b]`.
@@ -144,6 +153,16 @@ impl HostStep {
                 bytes.integer(1);
                 average.write(&mut bytes);
             }
+            HostWork::FloatSoftmax {
+                values,
+                scale,
+                zero_point,
+            } => {
+                bytes.integer(3);
+                bytes.integer(scale.to_bits());
+                bytes.integer(*zero_point as u32);
+                bytes.integers(values.map(f32::to_bits));
+            }
             HostWork::Pairs(table) => {
                 bytes.integer(2);
                 bytes.0.extend(&**table);
@@ -181,6 +200,11 @@ impl HostStep {
             },
             1 => HostWork::Average(FloatAverage::read(&mut bytes)?),
             2 => HostWork::Pairs(bytes.codes()?),
+            3 => HostWork::FloatSoftmax {
+                scale: bytes.real()?,
+                zero_point: bytes.integer()?.try_into().ok()?,
+                values: bytes.reals()?,
+            },
             _ => return None,
         };
         bytes.0.is_empty().then_some(HostStep {
@@ -196,7 +220,7 @@ impl HostWork {
     /// What listings call it.
     pub fn name(&self) -> &'static str {
         match self {
-            HostWork::Softmax { .. } => "softmax on the host",
+            HostWork::Softmax { .. } | HostWork::FloatSoftmax { .. } => "softmax on the host",
             HostWork::Average(_) => "average pool on the host",
             HostWork::Pairs(_) => "pairs on the host",
         }
@@ -204,7 +228,9 @@ impl HostWork {
 
     fn suits(&self, inputs: &[HostMap], output: &HostMap) -> bool {
         match (self, inputs) {
-            (HostWork::Softmax { .. }, [input]) => input.is_like(output),
+            (HostWork::Softmax { .. } | HostWork::FloatSoftmax { .. }, [input]) => {
+                input.is_like(output)
+            }
             (HostWork::Pairs(_), [a, b]) => a.is_like(output) && b.is_like(output),
             (HostWork::Average(average), [input]) => {
                 input.channels == output.channels && average.suits(output)
@@ -224,6 +250,14 @@ impl HostWork {
             } => inputs[0]
                 .chunks_exact(output.channels as usize)
                 .flat_map(|codes| softmax(codes, table, *multiplier, *zero_point))
+                .collect(),
+            HostWork::FloatSoftmax {
+                values,
+                scale,
+                zero_point,
+            } => inputs[0]
+                .chunks_exact(output.channels as usize)
+                .flat_map(|codes| float_softmax(codes, values, *scale, *zero_point))
                 .collect(),
             HostWork::Average(average) => average.apply(&maps[0], &inputs[0], output),
             HostWork::Pairs(table) => inputs[0]
@@ -247,6 +281,20 @@ fn softmax(codes: &[u8], table: &[f32; 256], multiplier: f32, zero_point: u8) ->
             .clamp(0, 255) as u8
     };
     values().map(code).collect()
+}
+
+fn float_softmax(codes: &[u8], values: &[f32; 256], scale: f32, zero_point: u8) -> Vec<u8> {
+    let reals = || codes.iter().map(|&code| values[code as usize]);
+    let largest = reals().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = reals()
+        .map(|real| ((real - largest) as f64).exp() as f32)
+        .collect();
+    let factor = 1.0 / powers.iter().fold(0.0, |sum: f32, power| sum + power);
+    let code = |power: &f32| {
+        // A float-to-integer cast saturates.
+        ((power * factor / scale).round_ties_even() + zero_point as f32) as u8
+    };
+    powers.iter().map(code).collect()
 }
 
 #[derive(Default)]

@@ -116,6 +116,7 @@ impl Execution<'_> {
             cycle: self.started as u32,
             instruction,
             waits,
+            idle: self.timing.idle(),
         });
         match instruction {
             Instruction::Begin {

@@ -2,6 +2,7 @@
 //! write to a memory, in order. Two machines that print the same trace did the
 //! same; the first line that differs is where to look.
 
+use crate::cycles::Idle;
 use crate::{Instruction, Unit, Waits};
 use std::fmt;
 
@@ -30,6 +31,8 @@ pub enum Event<'a> {
         cycle: u32,
         instruction: Instruction,
         waits: Waits,
+        /// What the array had waited for by then.
+        idle: Idle,
     },
     /// A load writes one word.
     Write {
@@ -51,6 +54,7 @@ impl fmt::Display for Event<'_> {
                 cycle,
                 instruction,
                 waits,
+                ..
             } => {
                 write!(f, "{cycle:>10} #{index} {instruction:?}")?;
                 let mut waited = Unit::ALL.into_iter().filter(|&unit| waits.contains(unit));

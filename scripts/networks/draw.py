@@ -205,8 +205,16 @@ def random_quantisation(rng: np.random.Generator, values: NDArray, dtype: np.dty
 
 
 def random_weights(rng: np.random.Generator, values: NDArray, axis: int | None) -> Quantisation:
-    """Up to the largest weight; sometimes the largest ones saturate, at -128 too."""
+    """Up to the largest weight; sometimes the largest ones saturate, at -128 too. Some have
+    a zero point, one for all channels as ONNX Runtime's QLinearConv wants it."""
     quantisation = symmetric_weights(values, axis)
+    if rng.random() < 0.15:
+        dtype = np.dtype(np.uint8 if rng.random() < 0.6 else np.int8)
+        middle = 128 if dtype == np.uint8 else 0
+        zero_point = middle + rng.integers(-40, 41)
+        return Quantisation(
+            quantisation.scale, np.full(quantisation.scale.shape, zero_point, dtype)
+        )
     if rng.random() < 0.2:
         scale = (quantisation.scale * np.float32(rng.uniform(0.8, 1))).astype(np.float32)
         return Quantisation(np.asarray(scale), quantisation.zero_point)

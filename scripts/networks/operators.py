@@ -253,15 +253,23 @@ def constant_shape(draw: Draw, shape: tuple[int, ...]) -> tuple[int, ...]:
 # --- Pooling and means ---
 
 
+def pool_window(draw: Draw, x: Tensor, dilated: bool) -> tuple[list[int], dict[str, object]]:
+    kernel, attributes = window(draw, list(x.shape[1:]), 3, dilated)
+    if "auto_pad" not in attributes and draw.chance(0.2):
+        attributes["ceil_mode"] = 1
+    return kernel, attributes
+
+
 @family("MaxPool", ranks=(2, 3), weight=2)
 def max_pool(draw: Draw, x: Tensor) -> Tensor:
-    kernel, attributes = window(draw, list(x.shape[1:]), 3, dilated=False)
+    kernel, attributes = pool_window(draw, x, dilated=True)
     return draw.moved("MaxPool", x, kernel_shape=kernel, **attributes)
 
 
 @family("AveragePool", ranks=(2, 3), weight=2)
 def average_pool(draw: Draw, x: Tensor) -> Tensor:
-    kernel, attributes = window(draw, list(x.shape[1:]), 3, dilated=False)
+    # ONNX Runtime fuses a dilated one to a QLinearAveragePool, and then refuses that.
+    kernel, attributes = pool_window(draw, x, dilated=False)
     if draw.chance(0.5):
         attributes["count_include_pad"] = draw.integer(0, 1)
     like = x if draw.chance(0.5) else None
@@ -521,6 +529,12 @@ def pad(draw: Draw, x: Tensor) -> Tensor:
     if draw.chance(0.7):
         before[0] = after[0] = 0
     pads = draw.indices(0, *before, 0, *after)
+    kind = draw.choice(["constant", "constant", "constant", "reflect", "edge"])
+    if kind != "constant":
+        # A reflection is no larger than what is reflected.
+        if any(max(b, a) >= s for b, a, s in zip(before, after, x.shape)):
+            raise UnfitError("too small to reflect")
+        return draw.moved("Pad", x, pads, mode=kind)
     if draw.chance(0.5):
         return draw.node("Pad", x, pads, like=x)
     return draw.node("Pad", x, pads, draw.real(0 if draw.chance(0.7) else 1), like=x)

@@ -6,6 +6,7 @@ use crate::progress::Spinner;
 use crate::{files, npy, table};
 use miette::{miette, IntoDiagnostic, Result, WrapErr};
 use quern_compiler::{compile, Array, Compiled, Options};
+use quern_isa::cycles::Idle;
 use quern_isa::trace::Event;
 use quern_isa::{Config, Counters, Reference, Unit, CONFIGS};
 use serde::Serialize;
@@ -26,12 +27,49 @@ struct Figures {
     utilisation: f64,
     /// The same over the cycles of the convolutions alone.
     convolutions: f64,
+    /// The same over those of them in which the array did not wait for the stream.
+    convolutions_without_stream: f64,
+    idle: IdleFigures,
     /// Share of the cycles in which the input port took a beat.
     input_busy: f64,
     bytes_in: usize,
     bytes_out: usize,
     inferences_per_second: f64,
     layers: Vec<LayerFigures>,
+}
+
+/// Cycles in which no matrix instruction was under way, by what was waited for.
+#[derive(Serialize, Clone, Copy, Default)]
+struct IdleFigures {
+    start_up: u64,
+    stream: u64,
+    activation: u64,
+    store: u64,
+}
+
+impl IdleFigures {
+    fn between(from: Idle, to: Idle) -> IdleFigures {
+        IdleFigures {
+            start_up: to.start_up - from.start_up,
+            stream: to.stream - from.stream,
+            activation: to.activation - from.activation,
+            store: to.store - from.store,
+        }
+    }
+
+    fn plus(self, other: IdleFigures) -> IdleFigures {
+        IdleFigures {
+            start_up: self.start_up + other.start_up,
+            stream: self.stream + other.stream,
+            activation: self.activation + other.activation,
+            store: self.store + other.store,
+        }
+    }
+
+    /// Start-up waits for the stream, too: for the first instructions, weights and inputs.
+    fn of_stream(&self) -> u64 {
+        self.start_up + self.stream
+    }
 }
 
 #[derive(Serialize)]
@@ -42,7 +80,9 @@ struct LayerFigures {
     /// From the start of its first matrix, vector or store to that of the next layer's.
     /// (Loads run ahead, in the time of the layer before.)
     cycles: u64,
+    idle: IdleFigures,
     utilisation: f64,
+    utilisation_without_stream: f64,
     bound: &'static str,
 }
 
@@ -106,12 +146,14 @@ fn measure(path: &Path, config: &Config) -> Result<Figures> {
         .layers
         .iter()
         .zip(cycles)
-        .map(|(layer, cycles)| LayerFigures {
+        .map(|(layer, (cycles, idle))| LayerFigures {
             name: layer.name.clone(),
             kind: layer.kind,
             macs: layer.macs,
             cycles,
+            idle,
             utilisation: utilisation(layer.macs, cycles, config),
+            utilisation_without_stream: utilisation(layer.macs, cycles - idle.of_stream(), config),
             bound: layer.bound,
         })
         .collect();
@@ -135,6 +177,14 @@ fn measure(path: &Path, config: &Config) -> Result<Figures> {
             of_convolutions(|layer| layer.cycles),
             config,
         ),
+        convolutions_without_stream: utilisation(
+            of_convolutions(|layer| layer.macs),
+            of_convolutions(|layer| layer.cycles - layer.idle.of_stream()),
+            config,
+        ),
+        idle: layers
+            .iter()
+            .fold(IdleFigures::default(), |sum, layer| sum.plus(layer.idle)),
         input_busy: beats as f64 / cycles as f64,
         bytes_in: report.totals.bytes_in,
         bytes_out: report.totals.bytes_out,
@@ -154,6 +204,7 @@ fn utilisation(macs: u64, cycles: u64, config: &Config) -> f64 {
 struct Start {
     cycle: u32,
     computes: bool,
+    idle: Idle,
 }
 
 /// Runs the first sample, and tells when each instruction started.
@@ -163,33 +214,48 @@ fn run_traced(compiled: &Compiled, input: &Array) -> Result<(Counters, Vec<Start
     let run = Reference::new(compiled.program.config)
         .run_traced(&compiled.program, &mut host, &mut |event: Event<'_>| {
             if let Event::Instruction {
-                cycle, instruction, ..
+                cycle,
+                instruction,
+                idle,
+                ..
             } = event
             {
                 let computes = Unit::of(&instruction).is_some();
-                starts.push(Start { cycle, computes });
+                starts.push(Start {
+                    cycle,
+                    computes,
+                    idle,
+                });
             }
         })
         .into_diagnostic()?;
     Ok((run.counters, starts))
 }
 
-/// Cycles of each layer, until the next one's begin.
-fn layer_cycles(compiled: &Compiled, starts: &[Start], end: u32) -> Vec<u64> {
-    let mut cycles = vec![0; compiled.report.layers.len()];
+/// Cycles of each layer, until the next one's begin, and those of them in which the array
+/// was idle.
+fn layer_cycles(compiled: &Compiled, starts: &[Start], end: u32) -> Vec<(u64, IdleFigures)> {
+    let mut cycles = vec![(0, IdleFigures::default()); compiled.report.layers.len()];
     let stretches = compiled.stretches();
     let ends = stretches.iter().skip(1).map(|&(first, _)| first);
     // A stretch without computation takes no time of its own.
-    let mut begun: Vec<(u32, usize)> = Vec::new();
+    let mut begun: Vec<(u32, Idle, usize)> = Vec::new();
     for (&(first, layer), after) in stretches.iter().zip(ends.chain([starts.len()])) {
         let computing = starts[first..after].iter().find(|start| start.computes);
-        begun.extend(computing.map(|start| (start.cycle, layer)));
+        begun.extend(computing.map(|start| (start.cycle, start.idle, layer)));
     }
-    for (place, &(start, layer)) in begun.iter().enumerate() {
+    let last = starts.last().map_or(Idle::default(), |start| start.idle);
+    for (place, &(start, idle, layer)) in begun.iter().enumerate() {
         // The first waits for its input in its own time.
-        let start = if place == 0 { 0 } else { start };
-        let next = begun.get(place + 1).map_or(end, |&(next, _)| next);
-        cycles[layer] += next.saturating_sub(start) as u64;
+        let (start, idle) = match place {
+            0 => (0, Idle::default()),
+            _ => (start, idle),
+        };
+        let next = begun.get(place + 1);
+        let (next, next_idle) = next.map_or((end, last), |&(next, idle, _)| (next, idle));
+        let (sum, idles) = &mut cycles[layer];
+        *sum += next.saturating_sub(start) as u64;
+        *idles = idles.plus(IdleFigures::between(idle, next_idle));
     }
     cycles
 }
@@ -203,10 +269,12 @@ fn print(figures: &[Figures], layers: bool) {
             .iter()
             .map(|figure| {
                 let text = format!(
-                    "{} cycles, {} of the MACs ({} in the convolutions), input port {} busy, {} stalls, {} bytes in, {} out, {:.1} inferences/s",
+                    "{} cycles, {} of the MACs (convolutions: {}, without waiting for the stream {}), array waits {}, input port {} busy, {} stalls, {} bytes in, {} out, {:.1} inferences/s",
                     table::thousands(figure.cycles as u64),
                     table::percent(figure.utilisation),
                     table::percent(figure.convolutions),
+                    table::percent(figure.convolutions_without_stream),
+                    waits(&figure.idle),
                     table::percent(figure.input_busy),
                     thousands((figure.input_stalls + figure.output_stalls) as usize),
                     thousands(figure.bytes_in),
@@ -224,6 +292,25 @@ fn print(figures: &[Figures], layers: bool) {
     }
 }
 
+/// Cycles, by what the array waits for.
+fn waits(idle: &IdleFigures) -> String {
+    let waits = [
+        ("to start", idle.start_up),
+        ("for the stream", idle.stream),
+        ("for activation", idle.activation),
+        ("for stores", idle.store),
+    ];
+    let words: Vec<String> = waits
+        .into_iter()
+        .filter(|&(_, cycles)| cycles > 0)
+        .map(|(what, cycles)| format!("{} {what}", table::thousands(cycles)))
+        .collect();
+    match words.is_empty() {
+        true => "0".to_string(),
+        false => words.join(" + "),
+    }
+}
+
 fn print_layers(figures: &Figures) {
     println!("  {}, layer by layer", figures.config);
     let rows: Vec<_> = figures
@@ -231,10 +318,12 @@ fn print_layers(figures: &Figures) {
         .iter()
         .map(|layer| {
             let text = format!(
-                "{} {} cycles, {} of the MACs, bound by {}",
+                "{} {} cycles, {} of the MACs (without waiting for the stream {}), array waits {}, bound by {}",
                 layer.kind,
                 table::thousands(layer.cycles),
                 table::percent(layer.utilisation),
+                table::percent(layer.utilisation_without_stream),
+                waits(&layer.idle),
                 layer.bound
             );
             (layer.name.clone(), text)

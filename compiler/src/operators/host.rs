@@ -78,7 +78,7 @@ pub fn quantise(
     let input = real.quantised(builder, name)?;
     if input.code != Some(target.code) {
         builder.notes.push(format!(
-            "`{name}`: its Softmax has an input and an output that are no uint8 tensors with one reader each, so ONNX Runtime computes it in floating point; codes may differ"
+            "`{name}`: its Softmax has an input and an output that are no uint8 tensors with one reader each, so ONNX Runtime computes it in floating point; codes next to a rounding tie may differ"
         ));
     }
     operation(builder, name, &input, *axis, target)
@@ -108,10 +108,20 @@ fn operation(
         width: pixels,
         channels,
     };
-    let work = HostWork::Softmax {
-        table: Box::new(exponentials(input.quantiser.scale, channels)),
-        multiplier: (1.0 / target.quantiser.scale).floor(),
-        zero_point: target.quantiser.zero_point,
+    let to = target.quantiser;
+    let work = match input.code == Some(target.code) {
+        true => HostWork::Softmax {
+            table: Box::new(exponentials(input.quantiser.scale, channels)),
+            multiplier: (1.0 / to.scale).floor(),
+            zero_point: to.zero_point,
+        },
+        false => HostWork::FloatSoftmax {
+            values: Box::new(std::array::from_fn(|code| {
+                input.quantiser.dequantise(code as u8)
+            })),
+            scale: to.scale,
+            zero_point: to.zero_point,
+        },
     };
     let kind = Kind::Host {
         inputs: vec![builder.arranged(name, &input.view, &order, shape)?],

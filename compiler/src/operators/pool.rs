@@ -81,7 +81,13 @@ pub fn window_mean(context: &mut Context, node: &Node, input: &Quantised) -> Res
         quantiser: input.quantiser,
         code: input.code,
     };
+    let dims = &input.view.dims;
+    let padded = node
+        .ints("pads")?
+        .is_some_and(|pads| pads.iter().any(|&pad| pad != 0));
+    let all = whole(feature_map(dims)?, dims.len()).0.kernel;
     let counts = match node.int("count_include_pad", 0)? {
+        _ if window.0.kernel == all && !padded => Counts::All,
         0 => Counts::Inside,
         _ => Counts::Whole,
     };
@@ -99,6 +105,14 @@ pub fn global_mean(context: &mut Context, node: &Node, input: &Quantised) -> Res
 pub fn reduce_mean(context: &mut Context, node: &Node) -> Result<Value, String> {
     let input = context.quantised(node, 0)?;
     let (view, dims) = reduced(context, node, &input.view)?;
+    if let (Value::Real(real), true) = (
+        context.required(node, 0)?,
+        view.len() == dims.iter().product(),
+    ) {
+        // Of one pixel it is the number itself.
+        let view = real.view.reshaped(dims);
+        return Ok(Value::Real(Real { view, code: None }));
+    }
     let window = whole(feature_map(&view.dims)?, view.dims.len());
     let input = Quantised { view, ..input };
     match mean(context, node, &input, window, Counts::Mean)? {
@@ -259,6 +273,9 @@ enum Counts {
     Inside,
     /// QLinearAveragePool: the kernel's size.
     Whole,
+    /// QLinearAveragePool of all elements without padding, which becomes
+    /// QLinearGlobalAveragePool; AveragePool where it is not fused.
+    All,
     /// QLinearGlobalAveragePool.
     Global,
     /// ReduceMean, in floating point.
@@ -298,7 +315,8 @@ impl Average {
         let from = self.quantiser.scale;
         let scale = |count: usize| match (count, self.counts) {
             (0, _) => 1.0,
-            (n, Counts::Inside) => (from / to.scale) / n as f32,
+            (n, Counts::All) if fused => from / (to.scale * n as f32),
+            (n, Counts::Inside | Counts::All) => (from / to.scale) / n as f32,
             (_, Counts::Whole) => (from / to.scale) / size as f32,
             (n, Counts::Global) => from / (to.scale * n as f32),
             (n, Counts::Mean) => (from / to.scale) / n as f32,
@@ -311,9 +329,9 @@ impl Average {
             scales,
             input_zero_point: self.quantiser.zero_point,
             output_zero_point: to.zero_point,
-            even_code: fused && self.is_window(),
+            even_code: fused && matches!(self.counts, Counts::Inside | Counts::Whole),
         };
-        if self.is_window() {
+        if self.is_window() && !(fused && self.counts == Counts::All) {
             let average = self.in_floats(target, fused);
             let counts = self.window.counts(builder.shape(self.input), output);
             builder.count_evaluations(256 * size * counts.len())?;
@@ -332,7 +350,7 @@ impl Average {
 
     /// A window's elements are added up one by one, in an order that is known.
     fn is_window(&self) -> bool {
-        matches!(self.counts, Counts::Inside | Counts::Whole)
+        matches!(self.counts, Counts::Inside | Counts::Whole | Counts::All)
     }
 
     /// The runtime's kernel QLinearAveragePool, or AveragePool. That of operator sets before
