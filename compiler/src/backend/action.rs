@@ -67,11 +67,11 @@ pub fn host_range(data: &[Data]) -> Range<u32> {
     first.unwrap_or(0)..end.unwrap_or(0)
 }
 
-/// A memory that may keep an action from changing places with another. Accumulators are
-/// not among them: matrices and activates keep their order.
+/// A memory that may keep an action from changing places with another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Memory {
     Chip(Space),
+    Accumulators,
     Host,
 }
 
@@ -102,6 +102,8 @@ impl Action {
         let lanes = config.lanes as i64;
         let words = |first: usize, count: usize| first as i64..(first + count) as i64;
         let chip = |space, range| (Memory::Chip(space), range);
+        let sums =
+            |first: u16, positions: usize| (Memory::Accumulators, words(first as usize, positions));
         let table = |set: bool| set.then(|| chip(Space::Table, 0..256));
         match self {
             Action::Load {
@@ -127,7 +129,7 @@ impl Action {
                         chip(Space::Activations, read),
                         chip(Space::Weights, words(m.weight as usize, rows)),
                     ],
-                    writes: vec![],
+                    writes: vec![sums(m.accumulator, pattern.positions())],
                 }
             }
             Action::Activate {
@@ -136,7 +138,10 @@ impl Action {
             } => {
                 let further = (a.lane as i64 + a.columns as i64 - 1) / lanes;
                 let parameters = words(a.parameter as usize, a.columns as usize);
-                let mut reads = vec![chip(Space::Parameters, parameters)];
+                let mut reads = vec![
+                    chip(Space::Parameters, parameters),
+                    sums(a.accumulator, target.positions()),
+                ];
                 reads.extend(table(a.table));
                 Footprint {
                     reads,

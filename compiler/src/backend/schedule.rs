@@ -7,10 +7,11 @@
 //!  before:  load 1  matrix 1  activate 1  store 1  load 2  matrix 2  ...
 //!  after:   load 1  matrix 1  load 2  activate 1  matrix 2  load 3  activate 2  store 1 ...
 //! ```
-//! While a matrix is under way its time is filled with loads, as far ahead as they conflict
-//! with nothing: those of the next step, then those of the next operation. When that time
-//! is over its activate starts, whatever is still to be loaded, and beside it the next
-//! matrix. A store, which shares the read port with matrices, comes with the activate of
+//! The scheduler follows about when each unit is free. The time until the next matrix or
+//! activate can start is filled with loads, as far ahead as they conflict with nothing: those
+//! of the next step, then those of the next operation. Of the two the one comes first that
+//! can start earlier, so that matrices run ahead of activates as far as there is room for
+//! their sums. A store, which shares the read port with matrices, comes with the activate of
 //! the next step. An action stays behind another whose result or memory it needs.
 
 use crate::backend::action::{Action, Data, Footprint};
@@ -18,17 +19,18 @@ use crate::backend::cost;
 use quern_isa::Config;
 use std::collections::VecDeque;
 
-/// Actions to look ahead for loads.
+/// Actions to look ahead.
 const AHEAD: usize = 64;
 
 pub struct Scheduler<F: FnMut(usize, Action)> {
     config: Config,
     /// In the order of the program.
     pending: VecDeque<Pending>,
-    /// Cycles of the matrix or vector under way that no load has filled yet.
-    spare: u64,
-    /// Cycles of the activates since the last matrix.
-    activates: u64,
+    /// About when the next instruction has been fetched, and each unit is free.
+    now: u64,
+    matrix_free: u64,
+    activation_free: u64,
+    store_free: u64,
     /// What the units may be at work on: the last matrix or vector and what stood beside
     /// it, and what has come since.
     running: Vec<Footprint>,
@@ -52,8 +54,10 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
         Scheduler {
             config: *config,
             pending: VecDeque::new(),
-            spare: 0,
-            activates: 0,
+            now: 0,
+            matrix_free: 0,
+            activation_free: 0,
+            store_free: 0,
             running: Vec::new(),
             since: Vec::new(),
             emit,
@@ -89,25 +93,48 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
                 Action::Matrix { .. } | Action::Vector { .. } | Action::Host(_)
             )
         });
-        if let Some(load) = self.spare_load(head) {
+        let activate = self
+            .first(|action| matches!(action, Action::Activate { .. }))
+            .filter(|index| head.is_none_or(|head| *index < head));
+        let matrix = head.filter(|&head| {
+            let sums = &self.pending[head].footprint;
+            let free = |p: &Pending| {
+                !matches!(p.action, Action::Activate { .. }) || !p.footprint.conflicts(sums)
+            };
+            matches!(self.pending[head].action, Action::Matrix { .. })
+                && self.pending.iter().take(head).all(free)
+        });
+        // The last matrix is mostly what an activate waits for.
+        let activate_start = activate.map(|_| self.activation_free.max(self.matrix_free));
+        let matrix_start = matrix.map(|_| self.matrix_free.max(self.store_free));
+        let start = activate_start.into_iter().chain(matrix_start).min();
+        let start = start.unwrap_or_else(|| self.activation_free.max(self.matrix_free));
+        if let Some(load) = self.spare_load(head, start.saturating_sub(self.now)) {
             return self.emit(load);
         }
-        let before = |index: &usize| head.is_none_or(|head| *index < head);
-        let activate = self.first(|action| matches!(action, Action::Activate { .. }));
-        if let Some(index) = activate.filter(before) {
-            self.pending
-                .iter_mut()
-                .take(index)
-                .for_each(|pending| pending.due = true);
-            return self.emit(index);
+        match (activate, activate_start, matrix_start) {
+            (Some(index), Some(activate), matrix)
+                if matrix.is_none_or(|matrix| activate <= matrix.max(self.now)) =>
+            {
+                self.pending
+                    .iter_mut()
+                    .take(index)
+                    .for_each(|pending| pending.due = true);
+                self.emit(index)
+            }
+            _ => {
+                // A matrix passes activates that can't start yet, and stores of their steps.
+                let next = self
+                    .pending
+                    .iter()
+                    .position(|pending| match pending.action {
+                        Action::Store { .. } => matrix.is_none() || pending.due,
+                        Action::Activate { .. } => matrix.is_none(),
+                        _ => true,
+                    });
+                self.emit(next.unwrap_or(0));
+            }
         }
-        let is_matrix =
-            head.is_some_and(|head| matches!(self.pending[head].action, Action::Matrix { .. }));
-        // A matrix passes stores of its own step.
-        let next = self.pending.iter().position(|pending| {
-            !is_matrix || pending.due || !matches!(pending.action, Action::Store { .. })
-        });
-        self.emit(next.unwrap_or(0));
     }
 
     fn first(&self, is: impl Fn(&Action) -> bool) -> Option<usize> {
@@ -116,8 +143,8 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
 
     /// The first load that conflicts with nothing that is under way or stands before it, if
     /// it fits into the time that is left.
-    fn spare_load(&mut self, head: Option<usize>) -> Option<usize> {
-        if self.spare == 0 {
+    fn spare_load(&mut self, head: Option<usize>, spare: u64) -> Option<usize> {
+        if spare == 0 {
             return None;
         }
         for index in 0..self.pending.len() {
@@ -131,8 +158,8 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
             {
                 // What the next step waits for may as well be late as the step itself.
                 let most = match head.is_none_or(|head| index < head) {
-                    true => 2 * self.spare,
-                    false => self.spare,
+                    true => 2 * spare,
+                    false => spare,
                 };
                 return (self.cycles(&load.action) <= most).then_some(index);
             }
@@ -144,23 +171,18 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
     /// Emits an action, behind all before it that it conflicts with.
     fn emit(&mut self, mut index: usize) {
         while let Some(before) = self.conflict_before(index) {
+            let count = self.pending.len();
             self.emit(before);
-            index -= 1;
+            index -= count - self.pending.len();
         }
         let Some(pending) = self.pending.remove(index) else {
             return;
         };
-        let cycles = self.cycles(&pending.action);
+        self.follow(&pending.action);
         match &pending.action {
-            Action::Load { .. } => self.spare = self.spare.saturating_sub(cycles),
-            Action::Activate { .. } => {
-                self.activates += cycles;
-                self.since.push(pending.footprint);
-            }
-            Action::Store { .. } => self.since.push(pending.footprint),
+            Action::Load { .. } => {}
+            Action::Activate { .. } | Action::Store { .. } => self.since.push(pending.footprint),
             Action::Matrix { .. } | Action::Vector { .. } | Action::Host(_) => {
-                self.spare = cycles.max(self.activates);
-                self.activates = 0;
                 self.running = std::mem::take(&mut self.since);
                 self.running.push(pending.footprint);
                 self.pending
@@ -169,6 +191,38 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
             }
         }
         (self.emit)(pending.operation, pending.action);
+    }
+
+    /// Follows when the units are free.
+    fn follow(&mut self, action: &Action) {
+        let cycles = self.cycles(action);
+        if !matches!(action, Action::Load { .. }) {
+            self.now += cost::fetch(&self.config, 1);
+        }
+        match action {
+            Action::Load { .. } => self.now += cycles,
+            Action::Matrix { .. } => {
+                self.now = self.now.max(self.matrix_free).max(self.store_free);
+                self.matrix_free = self.now + cycles;
+            }
+            Action::Activate { .. } => {
+                self.now = self.now.max(self.activation_free);
+                self.activation_free = self.now + cycles;
+            }
+            Action::Vector { .. } => {
+                let idle = self.activation_free.max(self.matrix_free);
+                self.now = self.now.max(idle).max(self.store_free);
+                self.activation_free = self.now + cycles;
+            }
+            Action::Store { .. } => {
+                self.now = self.now.max(self.matrix_free).max(self.store_free);
+                self.store_free = self.now + cycles;
+            }
+            Action::Host(_) => {
+                let idle = self.activation_free.max(self.matrix_free);
+                self.now = self.now.max(idle).max(self.store_free);
+            }
+        }
     }
 
     fn conflict_before(&self, index: usize) -> Option<usize> {

@@ -71,7 +71,12 @@ fn remove_aliases(graph: &mut Graph) {
         }
         let alias = match node.operator.as_str() {
             "Identity" => node.inputs.len() == 1,
-            "Dropout" => node.inputs.len() <= 2,
+            // The runtime keeps one whose ratio is computed, be it of constants.
+            "Dropout" => match &node.inputs[..] {
+                [_] => true,
+                [_, ratio] => ratio.is_empty() || graph.constants.contains_key(ratio),
+                _ => false,
+            },
             _ => false,
         };
         if let (true, [source, ..], Some(output)) = (alias, &node.inputs[..], node.outputs.first())
