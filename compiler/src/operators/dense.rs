@@ -74,6 +74,9 @@ pub fn add_bias(view: &View<()>, sums: &Sums, bias: &Value) -> Result<Value, Str
     if products.bias.is_some() {
         return Err(format!("`{}` has a bias already", sums.name));
     }
+    if !sums.pools.is_empty() {
+        return Err("it adds a bias after a MaxPool; add it before".to_string());
+    }
     if sums.is_clamped() {
         return Err("it adds a bias after clamping; add it before".to_string());
     }

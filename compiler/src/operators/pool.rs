@@ -1,7 +1,7 @@
 //! Pooling over spatial axes: the largest of a window, and means.
 
 use super::convolution::{feature_map, window, without_first, Placed, Rounding};
-use super::sums::{check_scales, Sums, SumsKind};
+use super::sums::{check_scales, Largest, Sums, SumsKind};
 use super::{shapes, Context, Quantised, Real, Value};
 use crate::builder::{Builder, CodePart, Codes};
 use crate::evaluate::product_code;
@@ -18,6 +18,9 @@ pub fn max(context: &mut Context, node: &Node) -> Result<Value, String> {
         return Err("storage_order is set; only 0 is supported".to_string());
     }
     let value = context.required(node, 0)?.clone();
+    if let Value::Sums(view, sums) = &value {
+        return max_of_sums(&mut context.builder, node, view, sums);
+    }
     let (view, quantiser) = match &value {
         Value::Codes(codes) => (codes.view.clone(), None),
         _ => {
@@ -27,17 +30,9 @@ pub fn max(context: &mut Context, node: &Node) -> Result<Value, String> {
             (view, Some(quantiser))
         }
     };
-    let shape = feature_map(&view.dims)?;
-    let (view, (window, output)) = match node.operator.as_str() {
-        "GlobalMaxPool" => {
-            let window = whole(shape, view.dims.len());
-            (view, window)
-        }
-        _ => window_of(&mut context.builder, node, &view)?,
-    };
-    let mut dims = vec![shape.channels];
-    dims.extend(output);
-    let view = largest(&mut context.builder, node, &view, window, dims)?;
+    let (view, window, dims) = max_window(&mut context.builder, node, &view)?;
+    let map = largest(&mut context.builder, &node.name, &view, window, &dims)?;
+    let view = View::channels_first(dims, CodePart::Map(map));
     Ok(match (quantiser, value) {
         (Some(quantiser), _) => Value::Real(Real::of_codes(&view, quantiser, None)),
         (None, Value::Codes(Codes { code, .. })) => Value::Codes(Codes { view, code }),
@@ -45,21 +40,54 @@ pub fn max(context: &mut Context, node: &Node) -> Result<Value, String> {
     })
 }
 
-/// The operation that takes the largest code of each window.
-fn largest(
+/// What is pooled, the window, and the dimensions of the result.
+fn max_window<P: Clone>(
     builder: &mut Builder,
     node: &Node,
+    view: &View<P>,
+) -> Result<(View<P>, Window, Vec<usize>), String> {
+    let shape = feature_map(&view.dims)?;
+    let (view, (window, output)) = match node.operator.as_str() {
+        "GlobalMaxPool" => (view.clone(), whole(shape, view.dims.len())),
+        _ => window_of(builder, node, view)?,
+    };
+    let mut dims = vec![shape.channels];
+    dims.extend(output);
+    Ok((view, window, dims))
+}
+
+/// Of results that are still to be quantised.
+fn max_of_sums(
+    builder: &mut Builder,
+    node: &Node,
+    view: &View<()>,
+    sums: &Sums,
+) -> Result<Value, String> {
+    let (view, window, dims) = max_window(builder, node, view)?;
+    let mut sums = sums.clone();
+    sums.pools.push(Largest {
+        name: node.name.clone(),
+        view,
+        window,
+        dims: dims.clone(),
+    });
+    Ok(Value::Sums(View::channels_first(dims, ()), Rc::new(sums)))
+}
+
+/// The map of the largest code of each window.
+pub fn largest(
+    builder: &mut Builder,
+    name: &str,
     view: &View<CodePart>,
     window: Window,
-    dims: Vec<usize>,
-) -> Result<View<CodePart>, String> {
+    dims: &[usize],
+) -> Result<MapId, String> {
     let shape = feature_map(&view.dims)?;
     let order = Order::channels_first(shape.channels, shape.height * shape.width);
-    let input = builder.arranged(&node.name, view, &order, shape)?;
+    let input = builder.arranged(name, view, &order, shape)?;
     builder.count_places(window.kernel[0].saturating_mul(window.kernel[1]))?;
     let kind = Kind::MaxPool { input, window };
-    let map = builder.operation(&node.name, kind, feature_map(&dims)?, Finish::default());
-    Ok(View::channels_first(dims, CodePart::Map(map)))
+    Ok(builder.operation(name, kind, feature_map(dims)?, Finish::default()))
 }
 
 pub fn average(context: &mut Context, node: &Node) -> Result<Value, String> {
@@ -127,14 +155,10 @@ pub fn reduce_max(context: &mut Context, node: &Node) -> Result<Value, String> {
     let (view, dims) = reduced(context, node, &input.view)?;
     let shape = feature_map(&view.dims)?;
     let (window, _) = whole(shape, view.dims.len());
-    let pooled = largest(
-        &mut context.builder,
-        node,
-        &view,
-        window,
-        vec![shape.channels, 1, 1],
-    )?;
-    let real = Real::of_codes(&pooled.reshaped(dims), input.quantiser, None);
+    let pixel = vec![shape.channels, 1, 1];
+    let map = largest(&mut context.builder, &node.name, &view, window, &pixel)?;
+    let pooled = View::channels_first(pixel, CodePart::Map(map)).reshaped(dims);
+    let real = Real::of_codes(&pooled, input.quantiser, None);
     Ok(Value::Real(real))
 }
 

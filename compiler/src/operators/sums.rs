@@ -2,11 +2,12 @@
 //! [`Operation`](crate::network::Operation) of.
 
 use super::arithmetic::Pair;
-use super::pool::Average;
-use crate::builder::Builder;
+use super::pool::{self, Average};
+use crate::builder::{Builder, CodePart};
 use crate::functions::Function;
 use crate::network::{CodeType, Convolution, Finish, Kind, MapId, Quantiser, Shape, Window};
 use crate::pairs::Target;
+use crate::view::View;
 use std::rc::Rc;
 
 #[derive(Debug, Clone)]
@@ -19,6 +20,20 @@ pub struct Sums {
     /// Bounds of the real results, by Relu and Clip.
     pub low: f32,
     pub high: f32,
+    /// Largest of windows of them, one after the other: quantised they are the same.
+    pub pools: Vec<Largest>,
+}
+
+/// A MaxPool.
+#[derive(Debug, Clone)]
+pub struct Largest {
+    /// Of the node.
+    pub name: String,
+    /// What it reads.
+    pub view: View<()>,
+    pub window: Window,
+    /// Of its result, after the batch.
+    pub dims: Vec<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -66,6 +81,7 @@ impl Sums {
             kind,
             low: f32::NEG_INFINITY,
             high: f32::INFINITY,
+            pools: vec![],
         }
     }
 
@@ -116,7 +132,12 @@ impl Sums {
             }
             SumsKind::Pair(pair) => pair.quantise(builder, &self.name, target, &finish)?,
         };
-        Ok(builder.operation(&self.name, kind, self.shape, finish))
+        let mut map = builder.operation(&self.name, kind, self.shape, finish);
+        for pool in &self.pools {
+            let view = pool.view.with_parts(Rc::new([CodePart::Map(map)]));
+            map = pool::largest(builder, &pool.name, &view, pool.window, &pool.dims)?;
+        }
+        Ok(map)
     }
 
     /// Where the runtime leaves its integer kernels.
