@@ -6,7 +6,8 @@
 The digit classifiers run on every configuration: all images on the reference and
 under Verilator, and twenty through the perceptron on the RTL. The networks with the
 shapes of MLPerf Tiny run on the reference; `--long` adds Verilator. Seeded random
-networks over all operators follow (scripts/conformance). An output that differs in one
+networks over all operators follow (scripts/conformance), some of them under Verilator,
+too: 20, or 150 with `--long`. An output that differs in one
 bit is a failure.
 """
 
@@ -28,6 +29,9 @@ import oracle
 from machines import CONFIGS, compare
 
 MODELS = Path(__file__).parent.parent / "models"
+
+# Random networks that run under Verilator, without and with --long.
+VERILATOR_GRAPHS = {False: 20, True: 150}
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,9 @@ def check_edge_networks(checks: Checks, long: bool) -> None:
             checks.run(model, x, answer.output, "verilator", "asic16")
 
 
-def check_random_networks(checks: Checks, graphs: int) -> None:
-    plan = conformance.Plan(checks.quern, CONFIGS, verilator_graphs=graphs // 20)
+def check_random_networks(checks: Checks, graphs: int, long: bool) -> None:
+    verilator_graphs = VERILATOR_GRAPHS[long]
+    plan = conformance.Plan(checks.quern, CONFIGS, verilator_graphs=verilator_graphs)
     summary = conformance.run(plan, range(1, graphs + 1), os.cpu_count() or 1)
     checks.passed += summary.passed
     checks.failed += summary.failed
@@ -114,14 +119,16 @@ def main() -> None:
     parser.add_argument("--quern", type=Path, default=Path("target/release/quern"))
     parser.add_argument("--graphs", type=int, default=200, help="random networks (200)")
     parser.add_argument(
-        "--long", action="store_true", help="also the MLPerf Tiny networks under Verilator"
+        "--long",
+        action="store_true",
+        help="also the MLPerf Tiny networks and 150 random ones under Verilator",
     )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         checks = Checks(arguments.quern, Path(name))
         check_digits(checks)
         check_edge_networks(checks, arguments.long)
-        check_random_networks(checks, arguments.graphs)
+        check_random_networks(checks, arguments.graphs, arguments.long)
     print(f"{checks.passed} passed, {checks.failed} failed")
     sys.exit(checks.failed > 0)
 

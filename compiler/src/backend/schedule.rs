@@ -109,7 +109,9 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
         let matrix_start = matrix.map(|_| self.matrix_free.max(self.store_free));
         let start = activate_start.into_iter().chain(matrix_start).min();
         let start = start.unwrap_or_else(|| self.activation_free.max(self.matrix_free));
-        if let Some(load) = self.spare_load(head, start.saturating_sub(self.now)) {
+        let activation = activate.map_or(0, |index| self.cycles(&self.pending[index].action));
+        let spare = start.saturating_sub(self.now);
+        if let Some(load) = self.spare_load(head, spare, activation) {
             return self.emit(load);
         }
         match (activate, activate_start, matrix_start) {
@@ -143,7 +145,7 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
 
     /// The first load that conflicts with nothing that is under way or stands before it, if
     /// it fits into the time that is left.
-    fn spare_load(&mut self, head: Option<usize>, spare: u64) -> Option<usize> {
+    fn spare_load(&mut self, head: Option<usize>, spare: u64, activation: u64) -> Option<usize> {
         if spare == 0 {
             return None;
         }
@@ -156,12 +158,13 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
             if self.running.iter().chain(&self.since).all(free)
                 && self.pending.iter().take(index).all(|p| free(&p.footprint))
             {
-                // What the next step waits for may as well be late as the step itself.
-                let most = match head.is_none_or(|head| index < head) {
-                    true => 2 * spare,
-                    false => spare,
-                };
-                return (self.cycles(&load.action) <= most).then_some(index);
+                // What the next step waits for comes first where that loses less than an
+                // activate that holds up the stream, or where the stream takes longer than
+                // the activation unit anyway.
+                let cycles = self.cycles(&load.action);
+                let awaited = head.is_none_or(|head| index < head);
+                let first = awaited && (cycles <= 2 * spare || activation <= cycles);
+                return (cycles <= spare || first).then_some(index);
             }
             self.pending[index].blocked = true;
         }

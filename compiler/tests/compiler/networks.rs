@@ -4,7 +4,9 @@ use crate::corpus;
 use crate::model::{int_attribute, ints_attribute, Code, Model};
 use quern_compiler::network::{Kind, Window};
 use quern_compiler::onnx::data_type;
-use quern_compiler::{network_of, Network};
+use quern_compiler::{compile, network_of, Network, Options};
+use quern_isa::CONFIGS;
+use std::time::{Duration, Instant};
 
 fn kinds(network: &Network) -> Vec<&'static str> {
     let operations = network.operations.iter();
@@ -265,4 +267,29 @@ fn functions_of_two_tensors_that_are_no_sums_are_the_hosts() {
     assert_eq!(kind("Add"), "add");
     assert_eq!(kind("Max"), "pairs on the host");
     assert_eq!(kind("Div"), "pairs on the host");
+}
+
+#[test]
+fn a_network_of_a_hundred_layers_compiles_in_ten_seconds() {
+    let mut model = Model::new(data_type::FLOAT, &[16, 32, 32]);
+    model.quantiser("q", Code::u8(0.03, 120));
+    model.quantise("x", "q", "codes");
+    model.dequantise("codes", "q", "layer0");
+    for layer in 0..100 {
+        let (from, to) = (format!("layer{layer}"), format!("layer{}", layer + 1));
+        convolve(&mut model, &from, 16, &to);
+    }
+    let model = model.finish("layer100");
+    for config in CONFIGS {
+        let begun = Instant::now();
+        let compiled = compile(&model, &config, &Options::default()).unwrap();
+        assert_eq!(compiled.report.layers.len(), 100);
+        let taken = begun.elapsed();
+        println!("{}: {taken:?}", config.name);
+        assert!(
+            taken < Duration::from_secs(10),
+            "{}: {taken:?}",
+            config.name
+        );
+    }
 }
