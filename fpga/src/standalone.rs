@@ -47,7 +47,8 @@ pub struct Standalone {
     pub host_data: Signal<In, Bits<8>>,
     pub host_valid: Signal<In, Bit>,
     pub host_ready: Signal<Out, Bit>,
-    /// These bytes are input of the flash's program, not a program of the host's.
+    /// These bytes are input of the flash's program, not a program of the host's. Falls
+    /// only with `reset`.
     pub host_is_input: Signal<In, Bit>,
     pub core_data: Signal<Out, Bits<8>>,
     pub core_valid: Signal<Out, Bit>,
@@ -80,6 +81,10 @@ pub struct Standalone {
     /// The walk is a run, not the check.
     running: DFF<Bit>,
     finished: DFF<Bit>,
+    // What the core's input comes from, known a cycle ahead: the core has a long way to go
+    // from there.
+    from_flash: DFF<Bit>,
+    for_input: DFF<Bit>,
     /// Byte of the header; stretches of the rest.
     place: DFF<Bits<4>>,
     /// Bytes left of a record.
@@ -100,8 +105,7 @@ pub struct Standalone {
     last: Signal<Local, Bit>,
     count_less: Signal<Local, Bits<7>>,
     takes_literal: Signal<Local, Bit>,
-    takes_input: Signal<Local, Bit>,
-    passes: Signal<Local, Bit>,
+    accepts_host: Signal<Local, Bit>,
     reads: Signal<Local, Bit>,
     checking: Signal<Local, Bit>,
     tick_edge: Signal<Local, Bit>,
@@ -163,6 +167,8 @@ impl Standalone {
             woken: Default::default(),
             running: Default::default(),
             finished: Default::default(),
+            from_flash: Default::default(),
+            for_input: Default::default(),
             place: Default::default(),
             count: Default::default(),
             classes: Default::default(),
@@ -180,8 +186,7 @@ impl Standalone {
             last: Default::default(),
             count_less: Default::default(),
             takes_literal: Default::default(),
-            takes_input: Default::default(),
-            passes: Default::default(),
+            accepts_host: Default::default(),
             reads: Default::default(),
             checking: Default::default(),
             tick_edge: Default::default(),
@@ -201,6 +206,8 @@ impl Logic for Standalone {
             woken,
             running,
             finished,
+            from_flash,
+            for_input,
             place,
             count,
             classes,
@@ -223,14 +230,17 @@ impl Logic for Standalone {
         }
         self.count_less.next = self.count.q.val() - 1;
         self.last.next = self.count.q.val() == 1;
-        self.passes.next = !self.running.q.val() & !self.host_is_input.val();
-        self.takes_literal.next = !self.running.q.val() | self.core_ready.val();
-        self.takes_input.next =
-            self.host_valid.val() & self.host_is_input.val() & self.core_ready.val();
+        self.accepts_host.next =
+            self.for_input.q.val() | (!self.running.q.val() & !self.host_is_input.val());
+        self.takes_literal.next = !self.from_flash.q.val() | self.core_ready.val();
 
         self.core_data.next = self.host_data.val();
-        self.core_valid.next = self.host_valid.val() & self.passes.val();
-        self.host_ready.next = self.core_ready.val() & self.passes.val();
+        if self.from_flash.q.val() {
+            self.core_data.next = self.reader.data.val();
+        }
+        self.core_valid.next = (self.from_flash.q.val() & self.reader.valid.val())
+            | (self.accepts_host.val() & self.host_valid.val());
+        self.host_ready.next = self.core_ready.val() & self.accepts_host.val();
         self.reads.next = true;
         self.reader.wake.next = false;
         self.reader.ready.next = true;
@@ -276,42 +286,38 @@ impl Logic for Standalone {
             State::Record => {
                 if self.reader.valid.val() {
                     self.count.d.next = self.reader.data.val().get_bits::<7>(0);
-                    self.state.d.next = State::Literal;
-                    if self.reader.data.val().get_bit(7) {
-                        self.state.d.next = State::Input;
-                    }
                     if !self.reader.data.val().any() {
                         self.count.d.next = 4.into();
                         self.state.d.next = State::Crc;
+                    } else if self.reader.data.val().get_bit(7) {
+                        self.for_input.d.next = self.running.q.val();
+                        self.state.d.next = State::Input;
+                    } else {
+                        self.from_flash.d.next = self.running.q.val();
+                        self.state.d.next = State::Literal;
                     }
                 }
             }
             State::Literal => {
                 self.reader.ready.next = self.takes_literal.val();
-                if self.running.q.val() {
-                    self.core_data.next = self.reader.data.val();
-                    self.core_valid.next = self.reader.valid.val();
-                }
                 if self.reader.valid.val() & self.takes_literal.val() {
                     self.count.d.next = self.count_less.val();
                     if self.last.val() {
+                        self.from_flash.d.next = false;
                         self.state.d.next = State::Record;
                     }
                 }
             }
             State::Input => {
                 self.reader.ready.next = false;
-                if self.running.q.val() {
-                    self.core_valid.next = self.host_valid.val() & self.host_is_input.val();
-                    self.host_ready.next = self.core_ready.val() & self.host_is_input.val();
-                    if self.takes_input.val() {
-                        self.count.d.next = self.count_less.val();
-                        if self.last.val() {
-                            self.state.d.next = State::Record;
-                        }
-                    }
-                } else {
+                if !self.for_input.q.val() {
                     self.state.d.next = State::Record;
+                } else if self.host_valid.val() & self.core_ready.val() {
+                    self.count.d.next = self.count_less.val();
+                    if self.last.val() {
+                        self.for_input.d.next = false;
+                        self.state.d.next = State::Record;
+                    }
                 }
             }
             State::Crc => {
@@ -393,6 +399,8 @@ impl Logic for Standalone {
             self.woken.d.next = false;
             self.running.d.next = false;
             self.finished.d.next = false;
+            self.from_flash.d.next = false;
+            self.for_input.d.next = false;
             self.place.d.next = 0.into();
             self.count.d.next = 0.into();
             self.fault.d.next = 0.into();
