@@ -26,7 +26,7 @@ pub const CACHE_VARIABLE: &str = "QUERN_CACHE";
 const MANIFEST: &str = "manifest.json";
 
 /// Entries that stay; of more, the oldest go. A placement is about 2 MB, a synthesis 20.
-const ENTRIES_KEPT: usize = 64;
+const ENTRIES_KEPT: usize = 32;
 
 /// SHA-256 of everything a step depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -8,15 +8,15 @@
 //!            │                               ├─► select ────────┤─► core's input
 //!  host ─────┤───────────────────────────────┘                  │
 //!  bytes     │                                                  │
-//!  core's ───┤──────────────► LargestOutput ─► class            │
+//!  core's ───┤──────────────► LargestOutput ─► lights           │
 //!  output    └──────────────────────────────────────────────────┘
 //! ```
 //! After reset the flash is woken and the program read once, from its header to its CRC
 //! ([`quern_isa::standalone`] has its form). Then `report` is ready, or says what is wrong.
 //! When bytes with `host_is_input` arrive and the core is idle, the same walk is done
 //! again, and this time the core gets the literal bytes, and the host's wherever the
-//! program wants input. The CRC is checked in every run. `class` and `class_valid` hold
-//! the result until the next input.
+//! program wants input. The CRC is checked in every run. `lights` hold the class until the
+//! next input.
 //!
 //! **The host comes first.** Bytes without `host_is_input` go straight to the core: a
 //! program of the host's own. They only wait while a run from flash is under way. With a
@@ -31,7 +31,7 @@
 
 use crate::{FlashReader, LargestOutput};
 use quern_hdl::unit;
-use quern_isa::standalone::{header, Fault, HEADER_BYTES};
+use quern_isa::standalone::{header, Fault, FAULT_ERROR, HEADER_BYTES, NO_CLASS};
 use quern_isa::Config;
 use rust_hdl::prelude::*;
 
@@ -54,6 +54,7 @@ pub struct Standalone {
     pub core_valid: Signal<Out, Bit>,
     pub core_ready: Signal<In, Bit>,
     pub core_idle: Signal<In, Bit>,
+    pub core_error: Signal<In, Bits<4>>,
     /// A byte of the core's output is taken in this cycle.
     pub output_data: Signal<In, Bits<8>>,
     pub output_taken: Signal<In, Bit>,
@@ -61,13 +62,14 @@ pub struct Standalone {
     pub tick: Signal<In, Bit>,
     /// [`CHECKING`], [`READY`], [`RUNNING`], or the code of a [`Fault`].
     pub report: Signal<Out, Bits<3>>,
-    /// A run from flash is under way.
-    pub busy: Signal<Out, Bit>,
-    /// Of a [`Fault`], or 0.
-    pub fault_code: Signal<Out, Bits<2>>,
-    pub class: Signal<Out, Bits<4>>,
-    /// A run from flash has ended, and its program has classes.
-    pub class_valid: Signal<Out, Bit>,
+    /// Nothing runs for anybody.
+    pub idle: Signal<Out, Bit>,
+    /// The core's, or, for a host whose bytes are input, [`FAULT_ERROR`] and what is wrong
+    /// with the flash.
+    pub error: Signal<Out, Bits<4>>,
+    /// The class of the last run from flash; [`NO_CLASS`] while a program waits for its
+    /// first input, or has no classes; else 0.
+    pub lights: Signal<Out, Bits<4>>,
     pub select_n: Signal<Out, Bit>,
     pub flash_clock: Signal<Out, Bit>,
     pub flash_out: Signal<Out, Bit>,
@@ -98,6 +100,8 @@ pub struct Standalone {
     missing: Constant<Bits<2>>,
     mismatch: Constant<Bits<2>>,
     damaged: Constant<Bits<2>>,
+    fault_error: Constant<Bits<4>>,
+    no_class: Constant<Bits<4>>,
     ready_report: Constant<Bits<3>>,
     running_report: Constant<Bits<3>>,
     header_place: Signal<Local, Bits<3>>,
@@ -148,14 +152,14 @@ impl Standalone {
             core_valid: Default::default(),
             core_ready: Default::default(),
             core_idle: Default::default(),
+            core_error: Default::default(),
             output_data: Default::default(),
             output_taken: Default::default(),
             tick: Default::default(),
             report: Default::default(),
-            busy: Default::default(),
-            fault_code: Default::default(),
-            class: Default::default(),
-            class_valid: Default::default(),
+            idle: Default::default(),
+            error: Default::default(),
+            lights: Default::default(),
             select_n: Default::default(),
             flash_clock: Default::default(),
             flash_out: Default::default(),
@@ -179,6 +183,8 @@ impl Standalone {
             missing: code(Fault::Missing),
             mismatch: code(Fault::Mismatch),
             damaged: code(Fault::Damaged),
+            fault_error: Constant::new(u64::from(FAULT_ERROR).to_bits()),
+            no_class: Constant::new(u64::from(NO_CLASS).to_bits()),
             ready_report: report(READY),
             running_report: report(RUNNING),
             header_place: Default::default(),
@@ -376,16 +382,22 @@ impl Logic for Standalone {
         self.largest.classes.next = self.classes.q.val();
         self.largest.data.next = self.output_data.val();
         self.largest.valid.next = self.output_taken.val() & self.running.q.val();
-        self.class.next = self.largest.class.val();
-        self.class_valid.next = self.finished.q.val() & self.classes.q.val().any();
-
-        self.busy.next = self.running.q.val();
-        self.fault_code.next = self.fault.q.val();
+        self.idle.next = self.core_idle.val() & !self.running.q.val();
+        self.error.next = self.core_error.val();
+        if self.host_is_input.val() & !self.core_error.val().any() & self.fault.q.val().any() {
+            self.error.next = bit_cast::<4, 2>(self.fault.q.val()) | self.fault_error.val();
+        }
         self.report.next = bit_cast::<3, 2>(self.fault.q.val());
+        self.lights.next = 0.into();
         if self.running.q.val() {
             self.report.next = self.running_report.val();
         } else if self.state.q.val() == State::Ready {
             self.report.next = self.ready_report.val();
+            if self.finished.q.val() & self.classes.q.val().any() {
+                self.lights.next = self.largest.class.val();
+            } else if self.host_is_input.val() {
+                self.lights.next = self.no_class.val();
+            }
         }
 
         self.reader.data_in.next = self.flash_in.val();

@@ -6,9 +6,9 @@ use quern_compiler::{compile, Array, Options, Values};
 use quern_fpga::synthesis;
 use quern_fpga::tool::NEXTPNR;
 use quern_fpga::{
-    FlashCrc, FlashReader, LargestOutput, Placed, Standalone, StandaloneCore, CHECKING, READY,
-    RUNNING,
+    FlashCrc, FlashReader, LargestOutput, Placed, Standalone, CHECKING, READY, RUNNING,
 };
+use quern_hdl::{unit, Cu};
 use quern_isa::standalone::{
     from_flash, input, to_flash, Fault, Record, CRC, FAULT_ERROR, HEADER_BYTES, MAGIC_BYTES,
     NO_CLASS, PROGRAM_OFFSET,
@@ -320,7 +320,7 @@ fn a_good_program_runs_for_every_input_at_any_pace_of_the_core() {
         desk.send(&input, true);
         desk.cycles(4);
         assert_eq!(desk.report(), RUNNING);
-        assert!(!desk.unit.class_valid.val());
+        assert_eq!(desk.unit.lights.val().to_u8(), 0);
         let expected = streamed(&contents, &input);
         while desk.core.len() < expected.len() {
             desk.cycle();
@@ -333,8 +333,7 @@ fn a_good_program_runs_for_every_input_at_any_pace_of_the_core() {
         desk.unit.core_idle.next = true;
         desk.cycles(2);
         assert_eq!(desk.report(), READY);
-        assert!(desk.unit.class_valid.val());
-        assert_eq!(desk.unit.class.val().to_u8(), [3, 7, 7][run]);
+        assert_eq!(desk.unit.lights.val().to_u8(), [3, 7, 7][run]);
     }
     assert_eq!(desk.chip.violations, []);
     desk.unit.replay().unwrap();
@@ -433,7 +432,7 @@ fn damage_after_the_check_is_found_in_the_run() {
     desk.cycles(10_000);
     assert_eq!(desk.report(), Fault::Damaged.code());
     assert!(
-        !desk.unit.class_valid.val(),
+        desk.unit.lights.val().to_u8() == 0,
         "no class of a damaged program"
     );
     desk.unit.replay().unwrap();
@@ -455,7 +454,91 @@ fn reset_checks_again() {
     desk.unit.replay().unwrap();
 }
 
-/// The core and the chip, without a link.
+/// The core and what runs the program in flash, as they are on the board.
+#[derive(LogicBlock)]
+struct StandaloneCore {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    pub host_data: Signal<In, Bits<8>>,
+    pub host_valid: Signal<In, Bit>,
+    pub host_ready: Signal<Out, Bit>,
+    pub host_is_input: Signal<In, Bit>,
+    pub output_data: Signal<Out, Bits<8>>,
+    pub output_valid: Signal<Out, Bit>,
+    pub output_ready: Signal<In, Bit>,
+    pub idle: Signal<Out, Bit>,
+    pub error: Signal<Out, Bits<4>>,
+    pub lights: Signal<Out, Bits<4>>,
+    pub select_n: Signal<Out, Bit>,
+    pub flash_clock: Signal<Out, Bit>,
+    pub flash_out: Signal<Out, Bit>,
+    pub flash_drive: Signal<Out, Bit>,
+    pub flash_in: Signal<In, Bits<2>>,
+    standalone: Standalone,
+    core: Cu,
+}
+
+impl Default for StandaloneCore {
+    fn default() -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            host_data: Default::default(),
+            host_valid: Default::default(),
+            host_ready: Default::default(),
+            host_is_input: Default::default(),
+            output_data: Default::default(),
+            output_valid: Default::default(),
+            output_ready: Default::default(),
+            idle: Default::default(),
+            error: Default::default(),
+            lights: Default::default(),
+            select_n: Default::default(),
+            flash_clock: Default::default(),
+            flash_out: Default::default(),
+            flash_drive: Default::default(),
+            flash_in: Default::default(),
+            standalone: Standalone::new(&CU),
+            core: Cu::cu(),
+        }
+    }
+}
+
+impl Logic for StandaloneCore {
+    unit!("The core and what runs the program in flash.");
+
+    #[hdl_gen]
+    fn update(&mut self) {
+        clock!(self, clock, standalone, core);
+        self.standalone.reset.next = self.reset.val();
+        self.standalone.host_data.next = self.host_data.val();
+        self.standalone.host_valid.next = self.host_valid.val();
+        self.host_ready.next = self.standalone.host_ready.val();
+        self.standalone.host_is_input.next = self.host_is_input.val();
+        self.standalone.core_ready.next = self.core.input_ready.val();
+        self.standalone.core_idle.next = self.core.idle.val();
+        self.standalone.core_error.next = self.core.error.val();
+        self.standalone.output_data.next = self.core.output_data.val();
+        self.standalone.output_taken.next = self.core.output_valid.val() & self.output_ready.val();
+        self.standalone.tick.next = false;
+        self.core.reset.next = self.reset.val();
+        self.core.input_data.next = self.standalone.core_data.val();
+        self.core.input_valid.next = self.standalone.core_valid.val();
+        self.core.output_ready.next = self.output_ready.val();
+        self.output_data.next = self.core.output_data.val();
+        self.output_valid.next = self.core.output_valid.val();
+        self.idle.next = self.standalone.idle.val();
+        self.error.next = self.standalone.error.val();
+        self.lights.next = self.standalone.lights.val();
+        self.standalone.flash_in.next = self.flash_in.val();
+        self.select_n.next = self.standalone.select_n.val();
+        self.flash_clock.next = self.standalone.flash_clock.val();
+        self.flash_out.next = self.standalone.flash_out.val();
+        self.flash_drive.next = self.standalone.flash_drive.val();
+    }
+}
+
+/// Both and the chip, without a link.
 struct Board {
     unit: Recorder<StandaloneCore>,
     chip: FlashChip,
