@@ -174,8 +174,9 @@ pub enum Fpga {
     /// Write an image, and a program to run without a host, into the board's flash
     #[command(
         long_about = "Write an image into the flash of the Alchitry Cu, verify it, and start it.\n\n\
-            With --program a compiled model goes behind it: the board then runs it by itself for \
-            every input that arrives, and shows the class on its LEDs (docs/board.md). A model \
+            With --program a compiled model goes behind it, for the board to run by itself for \
+            every input that arrives, with the class on its LEDs; the image does not do that yet \
+            (docs/board.md). A model \
             must fit on chip but for its weights; a softmax at its end is left out, which changes \
             nothing about the largest output.\n\n\
             iceprog writes to a V1 board; the flash of a V2 board is write-protected after \

@@ -86,6 +86,7 @@ fn program(model: &Path) -> Result<Write> {
             model.display()
         );
     }
+    eprintln!("the image does not run programs from flash yet (docs/board.md): a host still does");
     let bytes = standalone::to_flash(&compiled.program, classes).into_diagnostic()?;
     let file = PathBuf::from(PROGRAM_FILE);
     files::write(&file, &bytes)?;
