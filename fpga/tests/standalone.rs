@@ -744,7 +744,7 @@ fn digits_are_classified_from_flash_as_onnxruntime_classifies_them() {
 }
 
 #[test]
-fn all_of_it_takes_at_most_270_logic_cells_and_no_block_ram() {
+fn all_of_it_takes_at_most_280_logic_cells_and_no_block_ram() {
     let mut unit = Standalone::new(&CU);
     unit.connect_all();
     let verilog = quern_hdl::verilog::export(&unit, "standalone")
@@ -765,7 +765,7 @@ fn all_of_it_takes_at_most_270_logic_cells_and_no_block_ram() {
     let placed = Placed::parse(&report).unwrap();
     println!("{placed:?}");
     assert!(placed.fmax_mhz >= 100.0, "{placed:?}");
-    assert!(placed.lcs <= 270 && placed.brams == 0, "{placed:?}");
+    assert!(placed.lcs <= 280 && placed.brams == 0, "{placed:?}");
 }
 
 proptest! {
