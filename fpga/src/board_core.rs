@@ -14,6 +14,7 @@
 
 use crate::SerialLink;
 use quern_hdl::{unit, Cu};
+use quern_isa::link::Identity;
 use rust_hdl::prelude::*;
 
 #[derive(LogicBlock)]
@@ -31,8 +32,7 @@ pub struct BoardCore {
 }
 
 impl BoardCore {
-    /// `divisor`: clock cycles per serial bit.
-    pub fn new(divisor: u32) -> Self {
+    pub fn new(identity: &Identity) -> Self {
         Self {
             clock: Default::default(),
             reset_n: Default::default(),
@@ -40,7 +40,7 @@ impl BoardCore {
             rx: Default::default(),
             tx: Default::default(),
             leds: Default::default(),
-            link: SerialLink::new(divisor),
+            link: SerialLink::new(identity),
             core: Cu::cu(),
         }
     }

@@ -156,8 +156,8 @@ impl CoreClock {
     }
 
     /// Clock cycles of a serial bit.
-    fn divisor(&self) -> u32 {
-        ((self.hz + BAUD / 2) / BAUD) as u32
+    fn divisor(&self) -> u16 {
+        ((self.hz + BAUD / 2) / BAUD) as u16
     }
 }
 

@@ -2,8 +2,9 @@
 //! technology mapping, and the build from RustHDL to a bitstream.
 //!
 //! ```text
-//!  pins ─► top ─► board_core ─┬─► serial_link ─► uart_receiver, byte_fifo, uart_transmitter,
-//!          (PLL)              │                  reset_generator, status_leds
+//!  pins ─► top ─► board_core ─┬─► serial_link ─► uart_receiver, frame_receiver, link_buffer,
+//!          (PLL)              │                  frame_sender, uart_transmitter,
+//!                             │                  reset_generator, status_leds
 //!                             └─► quern_hdl::Cu
 //!
 //!  flow: export ─► synthesis (mapping) ─► place and route ─► bitstream, report
@@ -13,12 +14,10 @@
 //!
 //! **Using the image.** `iceprog build/fpga/cu/quern.bin` writes it to the board's
 //! flash. The second serial port of the board's USB chip then carries the two byte
-//! streams of a program at 1 Mbaud, 8N1, without flow control: 511 bytes wait for a
-//! busy core ([`SerialLink`]). [`StatusLeds`] says what the LEDs mean; the button
-//! resets.
+//! streams of a program at 1 Mbaud, in the frames of [`quern_isa::link`]
+//! ([`SerialLink`]). [`StatusLeds`] says what the LEDs mean; the button resets.
 
 mod board_core;
-mod byte_fifo;
 pub mod cache;
 mod error;
 pub mod flash;
@@ -29,6 +28,11 @@ pub mod flow;
 pub mod image;
 mod largest_output;
 mod layout;
+mod frame_check;
+mod frame_receiver;
+mod frame_sender;
+mod identity_rom;
+mod link_buffer;
 pub mod mapping;
 pub mod pins;
 mod placement;
@@ -45,13 +49,17 @@ mod uart_receiver;
 mod uart_transmitter;
 
 pub use board_core::BoardCore;
-pub use byte_fifo::ByteFifo;
 pub use error::BuildError;
 pub use flash_crc::FlashCrc;
 pub use flash_reader::{FlashReader, READ, WAKE};
 pub use largest_output::LargestOutput;
 pub use layout::{Stretch, UnitUse};
 pub use pins::Board;
+pub use frame_check::FrameCheck;
+pub use frame_receiver::FrameReceiver;
+pub use frame_sender::FrameSender;
+pub use identity_rom::IdentityRom;
+pub use link_buffer::LinkBuffer;
 pub use pll::Pll;
 pub use report::{Attempt, BuildReport, Placed};
 pub use reset_generator::ResetGenerator;

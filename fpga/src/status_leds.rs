@@ -3,7 +3,7 @@
 //! ```text
 //!  LED 0       heartbeat: blinks at clock / 2^HEARTBEAT as long as the clock runs
 //!  LED 1       busy: a program is running
-//!  LED 2       a received byte was lost (queue full, or stop bit missing), since reset
+//!  LED 2       a frame from the host came damaged, since reset
 //!  LED 3       the core has stopped with an error, its code is on
 //!  LED 4 to 7  the error code, LED 4 its lowest bit
 //! ```
@@ -19,15 +19,15 @@ pub struct StatusLeds<const HEARTBEAT: usize> {
     pub idle: Signal<In, Bit>,
     pub error: Signal<In, Bits<4>>,
     /// High for a cycle or longer.
-    pub byte_lost: Signal<In, Bit>,
+    pub damaged: Signal<In, Bit>,
     /// High is on.
     pub leds: Signal<Out, Bits<8>>,
     count: DFF<Bits<HEARTBEAT>>,
-    lost: DFF<Bit>,
+    seen: DFF<Bit>,
     half: Constant<Bits<HEARTBEAT>>,
     heartbeat_light: Signal<Local, Bits<8>>,
     busy_light: Signal<Local, Bits<8>>,
-    lost_light: Signal<Local, Bits<8>>,
+    damaged_light: Signal<Local, Bits<8>>,
     stopped_light: Signal<Local, Bits<8>>,
     code_lights: Signal<Local, Bits<8>>,
 }
@@ -39,14 +39,14 @@ impl<const HEARTBEAT: usize> Default for StatusLeds<HEARTBEAT> {
             reset: Default::default(),
             idle: Default::default(),
             error: Default::default(),
-            byte_lost: Default::default(),
+            damaged: Default::default(),
             leds: Default::default(),
             count: Default::default(),
-            lost: Default::default(),
+            seen: Default::default(),
             half: Constant::new((1u64 << (HEARTBEAT - 1)).to_bits()),
             heartbeat_light: Default::default(),
             busy_light: Default::default(),
-            lost_light: Default::default(),
+            damaged_light: Default::default(),
             stopped_light: Default::default(),
             code_lights: Default::default(),
         }
@@ -58,12 +58,12 @@ impl<const HEARTBEAT: usize> Logic for StatusLeds<HEARTBEAT> {
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, count, lost);
+        dff_setup!(self, clock, count, seen);
 
         self.count.d.next = self.count.q.val() + 1;
-        self.lost.d.next = self.lost.q.val() | self.byte_lost.val();
+        self.seen.d.next = self.seen.q.val() | self.damaged.val();
         if self.reset.val() {
-            self.lost.d.next = false;
+            self.seen.d.next = false;
         }
 
         self.heartbeat_light.next = 0.into();
@@ -74,9 +74,9 @@ impl<const HEARTBEAT: usize> Logic for StatusLeds<HEARTBEAT> {
         if self.idle.val() {
             self.busy_light.next = 0.into();
         }
-        self.lost_light.next = 0.into();
-        if self.lost.q.val() {
-            self.lost_light.next = 0x04.into();
+        self.damaged_light.next = 0.into();
+        if self.seen.q.val() {
+            self.damaged_light.next = 0x04.into();
         }
         self.stopped_light.next = 0.into();
         if self.error.val().any() {
@@ -85,7 +85,7 @@ impl<const HEARTBEAT: usize> Logic for StatusLeds<HEARTBEAT> {
         self.code_lights.next = bit_cast::<8, 4>(self.error.val()) << 4;
         self.leds.next = self.heartbeat_light.val()
             | self.busy_light.val()
-            | self.lost_light.val()
+            | self.damaged_light.val()
             | self.stopped_light.val()
             | self.code_lights.val();
     }

@@ -1,75 +1,65 @@
-//! The image's whole logic, played from its pins: a program goes in on the serial
-//! line, and what comes out is what the reference machine stores. Then the same
-//! levels at the pins of its Verilog.
+//! The image's whole logic, played from its pins: the ordinary driver runs a program on
+//! it, and what comes back is what the reference machine stores. Then the same levels at
+//! the pins of its Verilog.
 
+use quern_board::{Board, Expected, Link, Pace, Transport};
 use quern_fpga::BoardCore;
+use quern_isa::link::Identity;
 use quern_isa::numerics::encode_scale;
 use quern_isa::{
-    Activate, Assembler, ChannelParameters, Combine, Instruction, Machine, Matrix, Pattern,
-    Program, Reference, Region, Segment, Source, Space, Target, Vector, Waits, CU, ERROR_ILLEGAL,
-    ISA_VERSION,
+    Activate, Assembler, ChannelParameters, Combine, Instruction, Machine, MachineError, Matrix,
+    Pattern, Program, Reference, Region, Segment, Source, Space, Target, Vector, CU,
+    ERROR_ILLEGAL,
 };
 use quern_testbench::cosim::Recorder;
 use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
 
 /// The shortest bits the link can do: the test is about the path, and the link's
 /// own tests about bit times.
 const DIVISOR: usize = 4;
+const CLOCK_HZ: u32 = 100_000_000;
 
 /// The board's pins over time.
-struct Board {
+struct Pins {
     unit: Recorder<BoardCore>,
-    /// Levels still to be sent, and bytes read from the other line.
-    sending: VecDeque<bool>,
-    received: Vec<u8>,
+    /// Bytes read from the board's line.
+    received: VecDeque<u8>,
     reading: Option<(usize, u8)>,
     leds: u8,
+    cycles: u64,
 }
 
-impl Board {
-    fn new() -> Board {
-        let unit = Recorder::clocked(BoardCore::new(DIVISOR as u32), |unit| &mut unit.clock);
-        Board {
+impl Pins {
+    fn new() -> Pins {
+        let identity = Identity::new(&CU, 0xABCD_1234, CLOCK_HZ, DIVISOR as u16);
+        let unit = Recorder::clocked(BoardCore::new(&identity), |unit| &mut unit.clock);
+        let mut pins = Pins {
             unit: unit.warm_up(1),
-            sending: VecDeque::new(),
-            received: Vec::new(),
+            received: VecDeque::new(),
             reading: None,
             leds: 0,
-        }
-    }
-
-    fn send(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            let frame = (1 << 9) | u16::from(*byte) << 1;
-            for bit in 0..10 {
-                self.sending.extend([frame >> bit & 1 == 1; DIVISOR]);
-            }
-        }
+            cycles: 0,
+        };
+        // The reset generator waits for 1024 cycles.
+        pins.cycles(1100);
+        pins
     }
 
     fn cycles(&mut self, count: usize) {
-        for _ in 0..count {
-            self.unit.reset_n.next = true;
-            self.cycle();
-        }
+        (0..count).for_each(|_| self.cycle(true));
     }
 
-    fn press_reset(&mut self) {
-        for _ in 0..10 {
-            self.unit.reset_n.next = false;
-            self.cycle();
-        }
-        // The reset generator waits for 1024 cycles.
-        self.cycles(1100);
-    }
-
-    fn cycle(&mut self) {
+    fn cycle(&mut self, rx: bool) {
+        self.unit.reset_n.next = true;
         self.unit.locked.next = true;
-        self.unit.rx.next = self.sending.pop_front().unwrap_or(true);
+        self.unit.rx.next = rx;
         self.unit.settle();
         self.listen();
         self.leds = self.unit.leds.val().to_u8();
         self.unit.cycle();
+        self.cycles += 1;
     }
 
     /// Samples the line in the middle of each bit.
@@ -81,7 +71,7 @@ impl Board {
             Some((cycle, byte)) => match (cycle / DIVISOR, cycle % DIVISOR == DIVISOR / 2) {
                 (9, true) => {
                     assert!(level, "a byte without stop bit");
-                    self.received.push(byte);
+                    self.received.push_back(byte);
                     None
                 }
                 (bit @ 1..9, true) => Some((cycle + 1, byte | u8::from(level) << (bit - 1))),
@@ -89,6 +79,50 @@ impl Board {
             },
         };
     }
+}
+
+impl Transport for Pins {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for byte in bytes {
+            let frame = (1 << 9) | u16::from(*byte) << 1;
+            for bit in 0..10 {
+                (0..DIVISOR).for_each(|_| self.cycle(frame >> bit & 1 == 1));
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, bytes: &mut Vec<u8>, patience: Duration) -> io::Result<()> {
+        let end = self.now() + patience;
+        while self.received.is_empty() && self.now() < end {
+            self.cycles(1);
+        }
+        bytes.extend(self.received.drain(..));
+        Ok(())
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_nanos(self.cycles * 1_000_000_000 / u64::from(CLOCK_HZ))
+    }
+
+    fn pace(&self) -> Pace {
+        Pace {
+            retry: Duration::from_micros(200),
+            give_up: Duration::from_millis(2),
+        }
+    }
+
+    fn name(&self) -> &str {
+        "simulated pins"
+    }
+}
+
+fn board() -> Board<Pins> {
+    let expected = Expected {
+        config: CU,
+        design: Some(0xABCD_1234),
+    };
+    Board::new(Link::open(Pins::new()).unwrap(), &expected).unwrap()
 }
 
 /// Multiplies three words with a tile, requantises the sums, adds words, and stores
@@ -166,56 +200,45 @@ fn program() -> Program {
     assembler.finish(sums + words, Region::default(), Region::default())
 }
 
-/// What a program sends.
-fn stream(program: &Program) -> Vec<u8> {
-    let literals = program.segments.iter().filter_map(|segment| match segment {
-        Segment::Send(bytes) => Some(bytes.as_slice()),
-        _ => None,
-    });
-    literals.collect::<Vec<_>>().concat()
-}
-
 #[test]
-fn a_program_on_the_serial_line_returns_what_the_reference_stores() {
+fn the_driver_runs_a_program_at_the_pins_and_gets_what_the_reference_stores() {
     let program = program();
-    let stream = stream(&program);
-    let stored = program.host_bytes as usize;
-    let mut golden = vec![0; stored];
-    Reference::new(CU).run(&program, &mut golden).unwrap();
+    let mut golden = vec![0; program.host_bytes as usize];
+    let reference = Reference::new(CU).run(&program, &mut golden).unwrap();
 
-    let mut board = Board::new();
-    board.cycles(1100);
-    assert_eq!(board.leds & 0b1111_1110, 0, "idle, nothing lost, no error");
-    board.send(&stream);
-    board.cycles(40 * stream.len() / 2);
-    assert_eq!(board.leds & 0b1111_1110, 0b10, "busy");
-    board.cycles(40 * stream.len() / 2 + 42 * stored);
-    assert_eq!(board.leds & 0b1111_1110, 0, "idle again");
-    assert_eq!(board.received, golden);
-    board.unit.replay().unwrap();
+    let mut board = board();
+    let mut stored = vec![0; program.host_bytes as usize];
+    let run = board.run(&program, &mut stored).unwrap();
+    assert_eq!(stored, golden);
+    assert_eq!(run.counters.matrix_cycles, reference.counters.matrix_cycles);
+    // The line is slower than the core.
+    assert!(run.counters.input_stalls > 0 && run.counters.cycles > reference.counters.cycles);
+    let pins = board.link().transport();
+    assert_eq!(pins.leds & 0b1111_1110, 0, "idle, no damage, no error");
+    pins.unit.replay().unwrap();
 }
 
 #[test]
-fn an_illegal_instruction_shows_its_error_on_the_leds_until_reset() {
-    let mut board = Board::new();
-    board.cycles(1100);
-    board.send(&[0xEE; 16]);
-    board.cycles(41 * 16);
-    assert_eq!(board.leds >> 3, ERROR_ILLEGAL << 1 | 1);
-    board.press_reset();
-    assert_eq!(board.leds & 0b1111_1110, 0);
-    let begin = Instruction::Begin {
-        version: ISA_VERSION,
-        fingerprint: CU.fingerprint(),
+fn an_illegal_instruction_is_an_error_and_the_next_program_runs() {
+    let mut illegal = program();
+    let Segment::Send(bytes) = &mut illegal.segments[0] else {
+        panic!("the program begins with instructions");
     };
-    let whole = [begin, Instruction::Halt]
-        .map(|instruction| instruction.encode(Waits::NONE))
-        .concat();
-    board.send(&whole[..16]);
-    board.cycles(41 * 16);
-    assert_eq!(board.leds & 0b1111_1110, 0b10, "busy");
-    board.send(&whole[16..]);
-    board.cycles(41 * 16);
-    assert_eq!(board.leds & 0b1111_1110, 0, "idle");
-    board.unit.replay().unwrap();
+    bytes[16] = 0xEE;
+    let mut board = board();
+    let mut stored = vec![0; illegal.host_bytes as usize];
+    let error = board.run(&illegal, &mut stored).unwrap_err();
+    assert!(
+        matches!(error, MachineError::Core { code: ERROR_ILLEGAL, .. }),
+        "{error}"
+    );
+    // The driver has restarted the core already.
+    assert_eq!(board.link().transport().leds & 0b1111_1110, 0);
+
+    let program = program();
+    let mut golden = vec![0; program.host_bytes as usize];
+    Reference::new(CU).run(&program, &mut golden).unwrap();
+    board.run(&program, &mut stored).unwrap();
+    assert_eq!(stored, golden);
+    board.link().transport().unit.replay().unwrap();
 }

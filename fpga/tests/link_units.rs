@@ -3,7 +3,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use quern_fpga::{ByteFifo, ResetGenerator, StatusLeds, UartReceiver, UartTransmitter};
+use quern_fpga::{ResetGenerator, StatusLeds, UartReceiver, UartTransmitter};
 use quern_testbench::cosim::Recorder;
 use rust_hdl::prelude::*;
 use std::collections::VecDeque;
@@ -160,14 +160,6 @@ fn transmit(unit: &mut Recorder<UartTransmitter<7>>, bytes: &[u8], cycles: usize
     levels.split_off(1)
 }
 
-/// The memory's output is unknown until it has been clocked once.
-fn queue<const ADDRESS: usize>() -> Recorder<ByteFifo<ADDRESS>> {
-    Recorder::clocked(ByteFifo::default(), |unit: &mut ByteFifo<ADDRESS>| {
-        &mut unit.clock
-    })
-    .warm_up(1)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
     #[test]
@@ -190,95 +182,6 @@ proptest! {
         prop_assert_eq!(levels, golden);
         unit.replay().unwrap();
     }
-
-    #[test]
-    fn the_queue_keeps_order_and_loses_only_what_does_not_fit(
-        steps in vec((any::<bool>(), any::<u8>(), 0u8..4), 1..200),
-        reader_speed in 0u8..5,
-    ) {
-        let mut unit = queue::<3>();
-        unit.reset.next = true;
-        unit.cycle();
-        unit.reset.next = false;
-        let mut golden: VecDeque<u8> = VecDeque::new();
-        let mut lost = false;
-        for (write, byte, reader) in steps {
-            unit.write.next = write;
-            unit.data_in.next = byte.to_bits();
-            unit.ready.next = reader < reader_speed;
-            unit.settle();
-            prop_assert_eq!(unit.overflow.val(), lost);
-            let taken = unit.valid.val() & unit.ready.val();
-            if unit.valid.val() {
-                prop_assert_eq!(Some(unit.data_out.val().to_u8()), golden.front().copied());
-            }
-            if write {
-                match golden.len() {
-                    7 => lost = true,
-                    _ => golden.push_back(byte),
-                }
-            }
-            if taken {
-                golden.pop_front();
-            }
-            unit.cycle();
-        }
-        unit.replay().unwrap();
-    }
-}
-
-#[test]
-fn a_queued_byte_is_out_two_cycles_later_and_the_next_two_cycles_after_it() {
-    let mut unit = queue::<9>();
-    let mut valid = Vec::new();
-    for cycle in 0..10 {
-        unit.write.next = cycle < 3;
-        unit.data_in.next = (cycle as u8 + 1).to_bits();
-        unit.ready.next = true;
-        unit.settle();
-        valid.push(unit.valid.val().then(|| unit.data_out.val().to_u8()));
-        unit.cycle();
-    }
-    let golden = [
-        None,
-        None,
-        Some(1),
-        None,
-        Some(2),
-        None,
-        Some(3),
-        None,
-        None,
-        None,
-    ];
-    assert_eq!(valid, golden);
-    unit.replay().unwrap();
-}
-
-#[test]
-fn the_queue_holds_511_bytes_while_the_reader_is_busy() {
-    let mut unit = queue::<9>();
-    for number in 0..512u32 {
-        unit.settle();
-        assert!(!unit.overflow.val(), "after {number} bytes");
-        unit.write.next = true;
-        unit.data_in.next = (number as u8).to_bits();
-        unit.cycle();
-    }
-    unit.write.next = false;
-    unit.settle();
-    assert!(unit.overflow.val());
-    unit.ready.next = true;
-    let mut read = Vec::new();
-    for _ in 0..1100 {
-        unit.settle();
-        if unit.valid.val() {
-            read.push(unit.data_out.val().to_u8());
-        }
-        unit.cycle();
-    }
-    assert_eq!(read, (0..511u32).map(|n| n as u8).collect::<Vec<_>>());
-    unit.replay().unwrap();
 }
 
 #[test]
@@ -313,22 +216,22 @@ fn reset_lasts_until_the_clock_is_locked_and_the_button_released_for_the_delay()
 }
 
 #[test]
-fn leds_show_heartbeat_busy_lost_bytes_and_the_error_code() {
+fn leds_show_heartbeat_busy_damaged_frames_and_the_error_code() {
     let mut unit = Recorder::clocked(StatusLeds::<3>::default(), |unit| &mut unit.clock);
     for cycle in 0..16u8 {
         unit.reset.next = cycle == 12;
         unit.idle.next = cycle % 3 == 0;
         unit.error.next = (if cycle < 4 { 0 } else { cycle }).to_bits();
-        unit.byte_lost.next = cycle == 7;
+        unit.damaged.next = cycle == 7;
         unit.settle();
         let heartbeat = cycle >> 2 & 1;
         let busy = (cycle % 3 != 0) as u8;
-        let lost = (8..13).contains(&cycle) as u8;
+        let damaged = (8..13).contains(&cycle) as u8;
         let code = if cycle < 4 { 0 } else { cycle };
         let stopped = (code != 0) as u8;
         assert_eq!(
             unit.leds.val().to_u8(),
-            code << 4 | stopped << 3 | lost << 2 | busy << 1 | heartbeat,
+            code << 4 | stopped << 3 | damaged << 2 | busy << 1 | heartbeat,
             "cycle {cycle}"
         );
         unit.cycle();

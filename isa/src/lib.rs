@@ -15,6 +15,7 @@ pub mod cycles;
 mod hazards;
 mod host;
 mod instruction;
+pub mod link;
 mod machine;
 pub mod numerics;
 mod parameters;
@@ -33,7 +34,7 @@ pub use instruction::{
     Vector, INSTRUCTION_BYTES, ISA_VERSION,
 };
 pub use machine::{
-    Counters, Difference, Machine, MachineError, Memories, Run, ERROR_ILLEGAL, ERROR_MISMATCH,
+    Counters, Difference, Inspect, Machine, MachineError, Memories, Run, ERROR_ILLEGAL, ERROR_MISMATCH,
 };
 pub use parameters::{ChannelParameters, MANTISSA_BITS};
 pub use program::{Program, ProgramError, Region, Segment};

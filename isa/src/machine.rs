@@ -14,9 +14,22 @@ pub trait Machine {
     /// outputs to ([`Program::host_bytes`] bytes). Memories keep their contents
     /// between runs.
     fn run(&mut self, program: &Program, host: &mut [u8]) -> Result<Run, MachineError>;
+}
 
+/// A machine that can be looked into. A board can't.
+pub trait Inspect: Machine {
     /// A copy of every memory as it stands.
     fn memories(&self) -> Memories;
+}
+
+impl<M: Machine + ?Sized> Machine for Box<M> {
+    fn config(&self) -> &Config {
+        (**self).config()
+    }
+
+    fn run(&mut self, program: &Program, host: &mut [u8]) -> Result<Run, MachineError> {
+        (**self).run(program, host)
+    }
 }
 
 /// What one run reported.
@@ -42,6 +55,22 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Bytes in which they are stored.
+    pub const BYTES: usize = 16;
+
+    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Counters {
+        let word = |index: usize| {
+            let at = 4 * index;
+            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
+        Counters {
+            cycles: word(0),
+            input_stalls: word(1),
+            output_stalls: word(2),
+            matrix_cycles: word(3),
+        }
+    }
+
     pub fn words(&self) -> [u32; 4] {
         [
             self.cycles,

@@ -4,7 +4,7 @@ use crate::cycles::Timing;
 use crate::numerics::{requantise_with, wrap};
 use crate::trace::{Event, Tracer};
 use crate::{
-    activation_cycles, Activate, ChannelParameters, Combine, Config, Hazards, Instruction, Machine,
+    activation_cycles, Activate, ChannelParameters, Combine, Config, Hazards, Inspect, Instruction, Machine,
     MachineError, Matrix, Memories, Pattern, Program, Run, Script, Source, Space, Target, Unit,
     Vector, Waits, INSTRUCTION_BYTES, ISA_VERSION,
 };
@@ -68,7 +68,9 @@ impl Machine for Reference {
     fn run(&mut self, program: &Program, host: &mut [u8]) -> Result<Run, MachineError> {
         self.run_traced(program, host, &mut ())
     }
+}
 
+impl Inspect for Reference {
     fn memories(&self) -> Memories {
         self.memories.clone()
     }

@@ -12,7 +12,9 @@
 //! was received. With [`Pacing::ALWAYS_READY`] the driver never keeps the core
 //! waiting, so its stall counters stay zero and its cycles are the cycle model's.
 
-use quern_isa::{Config, Counters, Machine, MachineError, Memories, Program, Run, Script};
+use quern_isa::{
+    Config, Counters, Inspect, Machine, MachineError, Memories, Program, Run, Script,
+};
 
 /// Bytes of the widest stream port of any configuration.
 pub const MAX_BEAT_BYTES: usize = 16;
@@ -223,7 +225,9 @@ impl<P: StreamPorts> Machine for Driven<P> {
         let progress = self.progress.as_mut().map(|p| p.as_mut() as Progress);
         run(&mut self.ports, program, host, self.pacing, progress)
     }
+}
 
+impl<P: StreamPorts> Inspect for Driven<P> {
     fn memories(&self) -> Memories {
         self.ports.memories()
     }

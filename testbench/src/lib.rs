@@ -6,3 +6,4 @@ pub mod driver;
 pub mod flash_chip;
 pub mod rtl;
 pub mod verilator;
+pub mod virtual_board;

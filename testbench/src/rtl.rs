@@ -9,7 +9,7 @@
 
 use crate::driver::{Beat, Cycle, Driven, Pacing, StreamPorts, MAX_BEAT_BYTES};
 use quern_hdl::{Asic16, Core, Cu, Tiny};
-use quern_isa::{Config, Counters, Machine, MachineError, Memories, Program, Run};
+use quern_isa::{Config, Counters, Inspect, Machine, MachineError, Memories, Program, Run};
 use rust_hdl::core::vcd_probe::{write_vcd_change, write_vcd_dump, write_vcd_header, VCDProbe};
 use rust_hdl::prelude::*;
 use std::cell::RefCell;
@@ -74,7 +74,9 @@ impl Machine for Rtl {
     fn run(&mut self, program: &Program, host: &mut [u8]) -> Result<Run, MachineError> {
         self.driven.run(program, host)
     }
+}
 
+impl Inspect for Rtl {
     fn memories(&self) -> Memories {
         self.driven.memories()
     }

@@ -13,12 +13,13 @@
 
 mod build;
 mod library;
+pub mod pins;
 
 pub use build::{is_installed, VerilatorError};
 
 use crate::driver::{Beat, Burst, Cycle, Driven, Pacing, StreamPorts, MAX_BEAT_BYTES};
 use library::{Library, Simulation};
-use quern_isa::{Config, Counters, Machine, MachineError, Memories, Program, Run};
+use quern_isa::{Config, Counters, Inspect, Machine, MachineError, Memories, Program, Run};
 
 /// The core of one configuration, exported and compiled, as a [`Machine`].
 pub struct Verilator {
@@ -58,7 +59,9 @@ impl Machine for Verilator {
     fn run(&mut self, program: &Program, host: &mut [u8]) -> Result<Run, MachineError> {
         self.driven.run(program, host)
     }
+}
 
+impl Inspect for Verilator {
     fn memories(&self) -> Memories {
         self.driven.memories()
     }
@@ -73,7 +76,7 @@ pub struct VerilatedCore {
 
 impl VerilatedCore {
     pub fn new(config: &Config) -> Result<VerilatedCore, VerilatorError> {
-        let path = build::model(config)?;
+        let path = build::core(config)?;
         let simulation = Library::open(&path)
             .and_then(|library| library.simulation())
             .map_err(|message| VerilatorError::Load {

@@ -5,7 +5,7 @@ mod programs;
 
 use programs::{load_everything, random_program, raw, Random, Writer};
 use quern_isa::{
-    Config, Counters, Instruction, Machine, MachineError, Matrix, Pattern, Program, Reference,
+    Config, Counters, Inspect, Instruction, Machine, MachineError, Matrix, Pattern, Program, Reference,
     Source, Space, Waits, ASIC16, CONFIGS, CU, ERROR_ILLEGAL, ERROR_MISMATCH, ISA_VERSION, TINY,
 };
 use quern_testbench::driver::Pacing;

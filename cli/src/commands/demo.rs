@@ -8,7 +8,7 @@ use crate::progress::Spinner;
 use crate::{files, npy, table, target};
 use miette::{miette, Result};
 use quern_compiler::{Array, Compiled};
-use quern_isa::{Config, Machine};
+use quern_isa::{Config, Inspect};
 use std::path::Path;
 use std::process::Command;
 
@@ -84,7 +84,7 @@ fn compile_digits(config: &Config, samples: usize) -> Result<Compiled> {
 /// One machine after its run.
 struct Compared {
     target: Target,
-    machine: Box<dyn Machine>,
+    machine: Box<dyn Inspect>,
     evaluation: Evaluation,
 }
 
@@ -94,10 +94,10 @@ impl Compared {
         let mut machine = {
             let _spinner = (target == Target::Verilator)
                 .then(|| Spinner::new("building the Verilator model (once for each design)"));
-            target::machine(target, config, None)?
+            target::simulator(target, config, None)?
         };
         let what = format!("{} images on {}", images.shape[0], target.name());
-        let evaluation = evaluate(compiled, machine.as_mut(), images, &what)?;
+        let evaluation = evaluate(compiled, &mut machine, images, &what)?;
         Ok(Compared {
             target,
             machine,

@@ -1,6 +1,6 @@
 //! Builds models, and keeps them.
 
-use quern_hdl::verilog::{self, ExportError, Verilog, TOP};
+use quern_hdl::verilog::{self, ExportError, TOP};
 use quern_isa::Config;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -19,10 +19,10 @@ pub enum VerilatorError {
     MissingTool { tool: &'static str },
     #[error(transparent)]
     Export(#[from] ExportError),
-    #[error("`{tool}` failed on the Verilog of `{config}`:\n{message}")]
+    #[error("`{tool}` failed on the Verilog of `{model}`:\n{message}")]
     Tool {
         tool: &'static str,
-        config: &'static str,
+        model: String,
         message: String,
     },
     #[error("{}: {source}", path.display())]
@@ -86,63 +86,93 @@ pub fn is_installed() -> bool {
     version("verilator").is_ok() && version("g++").is_ok() && version("make").is_ok()
 }
 
-/// The library of a configuration's model, built if need be.
-pub fn model(config: &Config) -> Result<PathBuf, VerilatorError> {
+/// What a model is made of.
+pub struct Recipe<'a> {
+    /// What the model's folder and errors call it.
+    pub name: &'a str,
+    pub verilog: &'a str,
+    /// The module that is compiled.
+    pub top: &'a str,
+    /// Verilator's configuration file.
+    pub settings: &'a str,
+    /// The C interface.
+    pub shim: &'a str,
+    /// For the shim, as in `-DNAME=VALUE`.
+    pub defines: &'a [String],
+}
+
+/// The library of a configuration's core, built if need be.
+pub fn core(config: &Config) -> Result<PathBuf, VerilatorError> {
     let verilog = verilog::core(config)?;
-    let inlining = inlining(&verilog);
+    model(&Recipe {
+        name: config.name,
+        verilog: &verilog.text,
+        top: TOP,
+        settings: &settings(&verilog.text),
+        shim: SHIM,
+        defines: &[format!("-DQUERN_STREAM_BYTES={}", config.stream_bytes)],
+    })
+}
+
+/// The library of a model, built if need be.
+pub fn model(recipe: &Recipe) -> Result<PathBuf, VerilatorError> {
+    let Recipe {
+        name,
+        verilog,
+        top,
+        settings,
+        shim,
+        defines,
+    } = recipe;
     let mut hasher = DefaultHasher::new();
-    (&verilog.text, &inlining, SHIM).hash(&mut hasher);
+    (verilog, top, settings, shim, defines).hash(&mut hasher);
     (VERILATOR_OPTIONS, MAKE_OPTIONS, OBJECTS).hash(&mut hasher);
     (version("verilator")?, version("g++")?, version("make")?).hash(&mut hasher);
     let models = build_directory().join("verilator");
-    let directory = models.join(format!("{}-{:016x}", config.name, hasher.finish()));
+    let directory = models.join(format!("{name}-{:016x}", hasher.finish()));
     let library = directory.join(LIBRARY);
     // One build at a time in this process: the others will find it done.
     let _turn = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     if !library.exists() {
-        build(config, &verilog.text, &inlining, &models, &directory)?;
+        build(recipe, &models, &directory)?;
     }
     Ok(library)
 }
 
-/// Keeps the array's columns functions of their own. All of them in one would run no
-/// faster, and take g++ minutes.
-fn inlining(verilog: &Verilog) -> String {
-    let columns = verilog.modules.iter().filter(|module| {
-        let size = module.name.strip_prefix("column_");
-        size.is_some_and(|size| size.starts_with(|letter: char| letter.is_ascii_digit()))
+/// Settings that keep the array's columns functions of their own. All of them in one
+/// would run no faster, and take g++ minutes.
+pub fn settings(verilog: &str) -> String {
+    let columns = verilog.lines().filter_map(|line| {
+        let name = line.strip_prefix("module column_")?;
+        let end = name.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')?;
+        let name = &name[..end];
+        name.starts_with(|letter: char| letter.is_ascii_digit()).then_some(name)
     });
-    columns.fold("`verilator_config\n".to_owned(), |text, module| {
-        text + &format!("no_inline -module \"{}\"\n", module.name)
+    columns.fold("`verilator_config\n".to_owned(), |text, name| {
+        text + &format!("no_inline -module \"column_{name}\"\n")
     })
 }
 
 /// Builds in a directory of its own and renames it: whoever is second finds the work
 /// done, and nobody ever sees half a model.
-fn build(
-    config: &Config,
-    verilog: &str,
-    inlining: &str,
-    models: &Path,
-    directory: &Path,
-) -> Result<(), VerilatorError> {
+fn build(recipe: &Recipe, models: &Path, directory: &Path) -> Result<(), VerilatorError> {
     let at = |path: &Path| {
         let path = path.to_owned();
         move |source| VerilatorError::Io { path, source }
     };
     std::fs::create_dir_all(models).map_err(at(models))?;
     let workshop = tempfile::Builder::new()
-        .prefix(&format!(".{}-", config.name))
+        .prefix(&format!(".{}-", recipe.name))
         .tempdir_in(models)
         .map_err(at(models))?;
     let path = workshop.path();
-    std::fs::write(path.join("quern.v"), verilog).map_err(at(path))?;
-    std::fs::write(path.join("inlining.vlt"), inlining).map_err(at(path))?;
-    std::fs::write(path.join("shim.cpp"), SHIM).map_err(at(path))?;
+    std::fs::write(path.join("quern.v"), recipe.verilog).map_err(at(path))?;
+    std::fs::write(path.join("settings.vlt"), recipe.settings).map_err(at(path))?;
+    std::fs::write(path.join("shim.cpp"), recipe.shim).map_err(at(path))?;
 
-    let run = |tool: &'static str, arguments: &[&str]| run(tool, arguments, path, config);
+    let run = |tool: &'static str, arguments: &[&str]| run(tool, arguments, path, recipe.name);
     let mut arguments = VERILATOR_OPTIONS.to_vec();
-    arguments.extend(["--top-module", TOP, "inlining.vlt", "quern.v"]);
+    arguments.extend(["--top-module", recipe.top, "settings.vlt", "quern.v"]);
     run("verilator", &arguments)?;
     let jobs = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let jobs = format!("-j{jobs}");
@@ -155,10 +185,9 @@ fn build(
         "-Imodel".to_owned(),
         format!("-I{}", root.display()),
         format!("-I{}", root.join("vltstd").display()),
-        format!("-DQUERN_STREAM_BYTES={}", config.stream_bytes),
     ];
     let mut arguments = vec!["-O3", "-shared", "-fPIC", "-std=c++17"];
-    arguments.extend(includes.iter().map(String::as_str));
+    arguments.extend(includes.iter().chain(recipe.defines).map(String::as_str));
     let objects: Vec<String> = OBJECTS.iter().map(|o| format!("model/{o}")).collect();
     arguments.extend(["-o", LIBRARY, "shim.cpp"]);
     arguments.extend(objects.iter().map(String::as_str));
@@ -183,7 +212,7 @@ fn run(
     tool: &'static str,
     arguments: &[&str],
     directory: &Path,
-    config: &Config,
+    name: &str,
 ) -> Result<String, VerilatorError> {
     let output = Command::new(tool)
         .args(arguments)
@@ -194,7 +223,7 @@ fn run(
         true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         false => Err(VerilatorError::Tool {
             tool,
-            config: config.name,
+            model: name.to_owned(),
             message: last_lines(&output.stderr),
         }),
     }

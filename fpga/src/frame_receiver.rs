@@ -1,0 +1,259 @@
+//! The host's frames: what they carry is written into the link's memory as it arrives,
+//! and counts when the frame has ended well.
+//!
+//! ```text
+//!  data ──► unescape ─┬─► control, position, acknowledged ─► in order?
+//!  valid ─►           ├─► check ──────────────────────────► undamaged?
+//!                     └─► write, address, byte                  │ at the flag
+//!                            ▲                                  ▼
+//!                          place ◄───── next frame ─────── received, acknowledged, restart
+//! ```
+//! A byte of a frame is dealt with in the first cycle with `turn` after the receiver gave
+//! it, or in that cycle. `received`, `acknowledged`, `tag` and the pulses `answer`,
+//! `restart`, `damaged` follow a cycle later.
+//!
+//! A frame counts if its check is right, it lies where the previous one ended, fits, and
+//! every byte had its stop bit. Any other leaves no trace but an `answer`. A restart
+//! counts wherever it lies. So a frame that is repeated counts once, and after any bytes
+//! a flag is enough to begin anew.
+
+use crate::FrameCheck;
+use quern_hdl::{unit, LoadableCounter};
+use quern_isa::link;
+use rust_hdl::prelude::*;
+
+#[derive(LogicBlock)]
+pub struct FrameReceiver {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// Stable from `valid` to the next cycle with `turn`.
+    pub data: Signal<In, Bits<8>>,
+    pub valid: Signal<In, Bit>,
+    pub framing_error: Signal<In, Bit>,
+    /// The memory can be written in this cycle.
+    pub turn: Signal<In, Bit>,
+    /// Bytes the core has taken, modulo 256.
+    pub taken: Signal<In, Bits<8>>,
+    pub write: Signal<Out, Bit>,
+    pub address: Signal<Out, Bits<8>>,
+    pub byte: Signal<Out, Bits<8>>,
+    /// Bytes that count, modulo 256.
+    pub received: Signal<Out, Bits<8>>,
+    /// The last of the board's bytes that the host has.
+    pub acknowledged: Signal<Out, Bits<8>>,
+    pub tag: Signal<Out, Bits<2>>,
+    /// A frame has ended, good or bad.
+    pub answer: Signal<Out, Bit>,
+    pub restart: Signal<Out, Bit>,
+    pub damaged: Signal<Out, Bit>,
+    waiting: DFF<Bit>,
+    escaped: DFF<Bit>,
+    /// Bit i: more than i bytes of the frame have come.
+    progress: DFF<Bits<5>>,
+    bad: DFF<Bit>,
+    check: DFF<Bits<16>>,
+    next_check: FrameCheck,
+    place: LoadableCounter<8>,
+    count: DFF<Bits<8>>,
+    restart_asked: DFF<Bit>,
+    frame_tag: DFF<Bits<2>>,
+    frame_acknowledged: DFF<Bits<8>>,
+    last_acknowledged: DFF<Bits<8>>,
+    answer_pulse: DFF<Bit>,
+    restart_pulse: DFF<Bit>,
+    damaged_pulse: DFF<Bit>,
+    take: Signal<Local, Bit>,
+    is_flag: Signal<Local, Bit>,
+    is_escape: Signal<Local, Bit>,
+    push: Signal<Local, Bit>,
+    ends: Signal<Local, Bit>,
+    undamaged: Signal<Local, Bit>,
+    good: Signal<Local, Bit>,
+    in_order: Signal<Local, Bit>,
+    full: Signal<Local, Bit>,
+    inverted: Signal<Local, Bits<8>>,
+    plain: Signal<Local, Bits<8>>,
+    pushed: Signal<Local, Bits<5>>,
+    flag: Constant<Bits<8>>,
+    escape: Constant<Bits<8>>,
+    mask: Constant<Bits<8>>,
+    start: Constant<Bits<16>>,
+    residue: Constant<Bits<16>>,
+    check_bytes: Constant<Bits<8>>,
+    nothing: Constant<Bits<8>>,
+}
+
+impl Default for FrameReceiver {
+    fn default() -> Self {
+        let byte = |value: u8| Constant::new(u64::from(value).to_bits::<8>());
+        let word = |value: u16| Constant::new(u64::from(value).to_bits::<16>());
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            data: Default::default(),
+            valid: Default::default(),
+            framing_error: Default::default(),
+            turn: Default::default(),
+            taken: Default::default(),
+            write: Default::default(),
+            address: Default::default(),
+            byte: Default::default(),
+            received: Default::default(),
+            acknowledged: Default::default(),
+            tag: Default::default(),
+            answer: Default::default(),
+            restart: Default::default(),
+            damaged: Default::default(),
+            waiting: Default::default(),
+            escaped: Default::default(),
+            progress: Default::default(),
+            bad: Default::default(),
+            check: Default::default(),
+            next_check: Default::default(),
+            place: LoadableCounter::up(),
+            count: Default::default(),
+            restart_asked: Default::default(),
+            frame_tag: Default::default(),
+            frame_acknowledged: Default::default(),
+            last_acknowledged: Default::default(),
+            answer_pulse: Default::default(),
+            restart_pulse: Default::default(),
+            damaged_pulse: Default::default(),
+            take: Default::default(),
+            is_flag: Default::default(),
+            is_escape: Default::default(),
+            push: Default::default(),
+            ends: Default::default(),
+            undamaged: Default::default(),
+            good: Default::default(),
+            in_order: Default::default(),
+            full: Default::default(),
+            inverted: Default::default(),
+            plain: Default::default(),
+            pushed: Default::default(),
+            flag: byte(link::FLAG),
+            escape: byte(link::ESCAPE),
+            mask: byte(link::ESCAPED),
+            start: word(link::CHECK_START),
+            residue: word(link::CHECK_RESIDUE),
+            check_bytes: byte(link::CHECK_BYTES as u8),
+            nothing: byte(link::NOTHING_ACKNOWLEDGED),
+        }
+    }
+}
+
+impl Logic for FrameReceiver {
+    unit!("The host's frames: they are written as they arrive, and count when they end well.");
+
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(
+            self,
+            clock,
+            waiting,
+            escaped,
+            progress,
+            bad,
+            check,
+            count,
+            restart_asked,
+            frame_tag,
+            frame_acknowledged,
+            last_acknowledged,
+            answer_pulse,
+            restart_pulse,
+            damaged_pulse
+        );
+
+        self.take.next = (self.valid.val() | self.waiting.q.val()) & self.turn.val();
+        self.waiting.d.next = (self.valid.val() | self.waiting.q.val()) & !self.turn.val();
+        self.is_flag.next = self.data.val() == self.flag.val();
+        self.is_escape.next = self.data.val() == self.escape.val();
+        self.ends.next = self.take.val() & self.is_flag.val();
+        self.push.next = self.take.val() & !self.is_flag.val() & !self.is_escape.val();
+
+        self.inverted.next = 0.into();
+        if self.escaped.q.val() {
+            self.inverted.next = self.mask.val();
+        }
+        self.plain.next = self.data.val() ^ self.inverted.val();
+        self.byte.next = self.plain.val();
+        self.next_check.check.next = self.check.q.val();
+        self.next_check.data.next = self.plain.val();
+
+        // The frame's bytes are written behind those that count, its check, too.
+        self.full.next =
+            self.progress.q.val().get_bit(3) & (self.place.q.val() == self.taken.val());
+        self.write.next =
+            self.push.val() & self.progress.q.val().get_bit(2) & !self.full.val();
+        self.address.next = self.place.q.val();
+        self.place.clock.next = self.clock.val();
+        self.place.load.next = !self.progress.q.val().get_bit(0);
+        self.place.value.next = self.count.q.val();
+        self.place.step.next =
+            self.push.val() & self.progress.q.val().get_bit(2) & !self.full.val();
+
+        self.in_order.next = self.plain.val() == self.count.q.val();
+        self.pushed.next = (self.progress.q.val() << 1) | 1;
+        if self.push.val() {
+            self.escaped.d.next = false;
+            self.progress.d.next = self.pushed.val();
+            self.check.d.next = self.next_check.after.val();
+            if !self.progress.q.val().get_bit(0) {
+                self.restart_asked.d.next = self.plain.val().get_bit(7);
+                self.frame_tag.d.next = self.plain.val().get_bits::<2>(0);
+            } else if !self.progress.q.val().get_bit(1) {
+                if !self.in_order.val() & !self.restart_asked.q.val() {
+                    self.bad.d.next = true;
+                }
+            } else if !self.progress.q.val().get_bit(2) {
+                self.frame_acknowledged.d.next = self.plain.val();
+            } else if self.full.val() {
+                self.bad.d.next = true;
+            }
+        }
+        if self.take.val() & self.is_escape.val() {
+            self.escaped.d.next = true;
+        }
+
+        self.undamaged.next = self.progress.q.val().get_bit(4)
+            & !self.escaped.q.val()
+            & (self.check.q.val() == self.residue.val());
+        self.good.next = self.ends.val() & self.undamaged.val() & !self.bad.q.val();
+        self.answer_pulse.d.next = self.ends.val() & self.progress.q.val().get_bit(0);
+        self.damaged_pulse.d.next =
+            self.ends.val() & self.progress.q.val().get_bit(0) & !self.undamaged.val();
+        self.restart_pulse.d.next = self.good.val() & self.restart_asked.q.val();
+        if self.ends.val() {
+            self.escaped.d.next = false;
+            self.progress.d.next = 0.into();
+            self.check.d.next = self.start.val();
+            self.bad.d.next = false;
+        }
+        if self.good.val() {
+            self.count.d.next = self.place.q.val() - self.check_bytes.val();
+            self.last_acknowledged.d.next = self.frame_acknowledged.q.val();
+        }
+        if self.framing_error.val() {
+            self.bad.d.next = true;
+        }
+        if self.reset.val() | self.restart_pulse.q.val() {
+            self.count.d.next = 0.into();
+            self.last_acknowledged.d.next = self.nothing.val();
+        }
+        // Until the first flag nothing is a frame.
+        if self.reset.val() {
+            self.waiting.d.next = false;
+            self.progress.d.next = 0.into();
+            self.bad.d.next = true;
+            self.restart_pulse.d.next = false;
+        }
+
+        self.received.next = self.count.q.val();
+        self.acknowledged.next = self.last_acknowledged.q.val();
+        self.tag.next = self.frame_tag.q.val();
+        self.answer.next = self.answer_pulse.q.val();
+        self.restart.next = self.restart_pulse.q.val();
+        self.damaged.next = self.damaged_pulse.q.val();
+    }
+}
