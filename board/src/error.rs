@@ -39,3 +39,24 @@ pub enum LinkError {
     #[error("the image on the board at {port} is of another design ({board:08x}) than this `quern` describes ({host:08x}); build and flash it again (`quern fpga build`)")]
     Design { port: String, board: u32, host: u32 },
 }
+
+impl LinkError {
+    pub(crate) fn open(port: &str, source: serialport::Error) -> LinkError {
+        use serialport::ErrorKind;
+        let hint = match source.kind() {
+            ErrorKind::Io(io::ErrorKind::PermissionDenied) => {
+                "; join the group that owns it (often `dialout`), or install the udev rule of \
+                 docs/board.md"
+            }
+            ErrorKind::NoDevice | ErrorKind::Io(io::ErrorKind::NotFound) => {
+                "; `quern board list` shows the ports there are"
+            }
+            _ => "",
+        };
+        LinkError::Open {
+            port: port.to_owned(),
+            source,
+            hint,
+        }
+    }
+}

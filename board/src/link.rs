@@ -173,7 +173,9 @@ impl<T: Transport> Link<T> {
 
     /// Takes the first of these bytes for the board, as many as there is room for.
     pub fn offer(&mut self, bytes: &[u8]) -> usize {
-        let count = bytes.len().min(WINDOW_BYTES.saturating_sub(self.queue.len()));
+        let count = bytes
+            .len()
+            .min(WINDOW_BYTES.saturating_sub(self.queue.len()));
         self.queue.extend(&bytes[..count]);
         self.statistics.bytes_sent += count as u64;
         count
@@ -321,10 +323,7 @@ impl<T: Transport> Link<T> {
             idle: frame.idle,
             error: frame.error,
         };
-        let known = usize::from(
-            self.expected
-                .wrapping_sub(frame.position.wrapping_add(1)),
-        );
+        let known = usize::from(self.expected.wrapping_sub(frame.position.wrapping_add(1)));
         if let Some(news) = frame.bytes.get(known..) {
             self.expected = self.expected.wrapping_add(news.len() as u8);
             self.statistics.bytes_received += news.len() as u64;

@@ -30,7 +30,9 @@ pub fn candidates() -> Result<Vec<Candidate>, LinkError> {
 fn candidate(port: String, usb: UsbPortInfo) -> Option<Candidate> {
     let is_chip = (usb.vid, usb.pid) == (USB_VENDOR, USB_PRODUCT);
     // A system that does not tell channels apart lists both.
-    let is_channel = usb.interface.is_none_or(|channel| channel == SERIAL_CHANNEL);
+    let is_channel = usb
+        .interface
+        .is_none_or(|channel| channel == SERIAL_CHANNEL);
     (is_chip && is_channel).then(|| Candidate {
         port,
         product: usb.product.unwrap_or_default(),

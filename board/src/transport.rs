@@ -1,5 +1,6 @@
 //! Carries bytes to a board and back.
 
+use crate::LinkError;
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
@@ -51,14 +52,16 @@ pub struct SerialTransport {
 }
 
 impl SerialTransport {
-    pub fn open(name: &str, baud: u32) -> Result<SerialTransport, serialport::Error> {
+    pub fn open(name: &str, baud: u32) -> Result<SerialTransport, LinkError> {
         let pace = match is_simulated(name) {
             true => Pace::SIMULATION,
             false => Pace::HARDWARE,
         };
-        let port = serialport::new(name, baud).timeout(pace.retry).open()?;
+        let failed = |source| LinkError::open(name, source);
+        let port = serialport::new(name, baud).timeout(pace.retry).open();
+        let port = port.map_err(failed)?;
         // What an earlier owner of the port did not read.
-        port.clear(serialport::ClearBuffer::Input)?;
+        port.clear(serialport::ClearBuffer::Input).map_err(failed)?;
         Ok(SerialTransport {
             port,
             name: name.to_owned(),
@@ -81,7 +84,8 @@ impl Transport for SerialTransport {
 
     fn receive(&mut self, bytes: &mut Vec<u8>, patience: Duration) -> io::Result<()> {
         // A timeout of zero would wait for ever on some systems.
-        self.port.set_timeout(patience.max(Duration::from_millis(1)))?;
+        self.port
+            .set_timeout(patience.max(Duration::from_millis(1)))?;
         let mut buffer = [0; 1024];
         match self.port.read(&mut buffer) {
             Ok(0) => Err(io::ErrorKind::BrokenPipe.into()),

@@ -1,6 +1,6 @@
 //! What the command line accepts. The texts here are the command's manual.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use quern_fpga::flash::Programmer;
 use quern_fpga::Board;
 use quern_isa::{Config, CONFIGS};
@@ -43,6 +43,9 @@ pub enum Command {
     /// Build for the Alchitry Cu board
     #[command(subcommand)]
     Fpga(Fpga),
+    /// Talk to a board, or simulate one
+    #[command(subcommand)]
+    Board(BoardCommand),
     /// Measure how fast the machines simulate here, or what networks cost
     Bench(Bench),
     /// Check every claim made of the hardware, and write the evidence on one page
@@ -92,9 +95,13 @@ pub struct Run {
     /// Where the model's output goes, as ONNX Runtime would return it
     #[arg(long, value_name = "OUT.npy")]
     pub output: Option<PathBuf>,
-    /// Machine to run on
-    #[arg(long, value_name = "MACHINE", default_value = "reference")]
+    /// Machine to run on: reference, rtl (RustHDL's simulator), verilator (the exported
+    /// Verilog), or board[:PORT]
+    #[arg(long, value_name = "MACHINE", default_value = "reference", value_parser = target)]
     pub on: Target,
+    /// Serial bits per second, with `--on board`
+    #[arg(long, value_name = "RATE", default_value_t = BAUD)]
+    pub baud: u32,
     #[command(flatten)]
     pub compilation: Compilation,
     /// Run only the first N samples
@@ -151,6 +158,53 @@ pub struct Verilog {
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
+}
+
+/// Of the image as it is built without a wish.
+const BAUD: u32 = quern_fpga::flow::BAUD as u32;
+
+#[derive(Subcommand)]
+pub enum BoardCommand {
+    /// Restart a board and show who it is, and whether its image is of this design
+    Info(BoardPort),
+    /// End whatever runs on a board
+    Reset(BoardPort),
+    /// List the serial ports that may belong to boards
+    List {
+        /// One JSON object on standard output
+        #[arg(long)]
+        json: bool,
+    },
+    /// Simulate the whole board under Verilator behind a pseudo-terminal
+    #[command(
+        after_help = "Example, in two terminals:\n  quern board simulate --port-link build/board\n  \
+        quern run models/digits-mlp.onnx --input models/digits-x.npy \
+        --labels models/digits-y.npy --limit 20 --on board:build/board"
+    )]
+    Simulate(Simulate),
+}
+
+#[derive(Args)]
+pub struct BoardPort {
+    /// Serial port; by default that of the first board found
+    #[arg(value_name = "PORT")]
+    pub port: Option<String>,
+    /// Serial bits per second
+    #[arg(long, value_name = "RATE", default_value_t = BAUD)]
+    pub baud: u32,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Simulate {
+    /// A link to the pseudo-terminal, under a name of your choice
+    #[arg(long, value_name = "PATH")]
+    pub port_link: Option<PathBuf>,
+    /// Clock cycles of a serial bit: the fewer, the faster the simulation talks
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(4..=128))]
+    pub divisor: u16,
 }
 
 #[derive(Subcommand)]
@@ -302,7 +356,7 @@ pub struct BenchNetworks {
     pub json: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Target {
     /// The executable meaning of the instruction set
     Reference,
@@ -310,15 +364,29 @@ pub enum Target {
     Rtl,
     /// The exported Verilog, compiled by Verilator
     Verilator,
+    /// A board, at a port or wherever it is found
+    Board(Option<String>),
 }
 
 impl Target {
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Target::Reference => "reference",
             Target::Rtl => "rtl",
             Target::Verilator => "verilator",
+            Target::Board(_) => "board",
         }
+    }
+}
+
+fn target(name: &str) -> Result<Target, String> {
+    match name.split_once(':') {
+        Some(("board", port)) if !port.is_empty() => Ok(Target::Board(Some(port.to_owned()))),
+        None if name == "reference" => Ok(Target::Reference),
+        None if name == "rtl" => Ok(Target::Rtl),
+        None if name == "verilator" => Ok(Target::Verilator),
+        None if name == "board" => Ok(Target::Board(None)),
+        _ => Err("there are reference, rtl, verilator, board and board:PORT".into()),
     }
 }
 

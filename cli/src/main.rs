@@ -9,7 +9,7 @@ mod progress;
 mod table;
 mod target;
 
-use arguments::{Arguments, BenchWhat, Command, Demo, Fpga};
+use arguments::{Arguments, BenchWhat, BoardCommand, Command, Demo, Fpga};
 use clap::Parser;
 use miette::Result;
 
@@ -23,6 +23,12 @@ fn main() -> Result<()> {
         Some(Command::Fpga(Fpga::Build(arguments))) => commands::fpga::build(&arguments),
         Some(Command::Verify(arguments)) => commands::verify::run(&arguments),
         Some(Command::Fpga(Fpga::Flash(arguments))) => commands::flash::flash(&arguments),
+        Some(Command::Board(board)) => match &board {
+            BoardCommand::Info(arguments) => commands::board::info(arguments),
+            BoardCommand::Reset(arguments) => commands::board::reset(arguments),
+            BoardCommand::List { json } => commands::board::list(*json),
+            BoardCommand::Simulate(arguments) => commands::board::simulate(arguments),
+        },
         Some(Command::Bench(arguments)) => match &arguments.what {
             None => commands::bench::run(&arguments),
             Some(BenchWhat::Networks(networks)) => commands::bench_networks::run(networks),

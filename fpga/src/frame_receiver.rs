@@ -184,8 +184,7 @@ impl Logic for FrameReceiver {
         // The frame's bytes are written behind those that count, its check, too.
         self.full.next =
             self.progress.q.val().get_bit(3) & (self.place.q.val() == self.taken.val());
-        self.write.next =
-            self.push.val() & self.progress.q.val().get_bit(2) & !self.full.val();
+        self.write.next = self.push.val() & self.progress.q.val().get_bit(2) & !self.full.val();
         self.address.next = self.place.q.val();
         self.place.clock.next = self.clock.val();
         self.place.load.next = !self.progress.q.val().get_bit(0);

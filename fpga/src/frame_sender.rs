@@ -225,8 +225,8 @@ impl Logic for FrameSender {
         self.pointer.clock.next = self.clock.val();
         self.pointer.load.next = self.place.q.val().get_bit(0);
         self.pointer.value.next = self.acknowledged.val();
-        self.pointer.step.next = self.advance.val()
-            & (self.place.q.val().get_bit(4) | self.place.q.val().get_bit(5));
+        self.pointer.step.next =
+            self.advance.val() & (self.place.q.val().get_bit(4) | self.place.q.val().get_bit(5));
         self.address.next = self.pointer.q.val();
 
         self.pending.d.next = self.pending.q.val() | self.answer.val();

@@ -190,10 +190,8 @@ impl Logic for SerialLink {
             self.attached_bit.next = self.state_attached.val();
         }
         self.error_bits.next = bit_cast::<8, 4>(self.error.val()) << 4;
-        self.frame_sender.state.next = self.error_bits.val()
-            | self.attached_bit.val()
-            | self.idle_bit.val()
-            | self.tag.val();
+        self.frame_sender.state.next =
+            self.error_bits.val() | self.attached_bit.val() | self.idle_bit.val() | self.tag.val();
         self.uart_transmitter.data.next = self.frame_sender.byte.val();
         self.uart_transmitter.valid.next = self.frame_sender.valid.val();
         self.frame_sender.ready.next = self.uart_transmitter.ready.val();

@@ -8,8 +8,7 @@ use quern_isa::link::Identity;
 use quern_isa::numerics::encode_scale;
 use quern_isa::{
     Activate, Assembler, ChannelParameters, Combine, Instruction, Machine, MachineError, Matrix,
-    Pattern, Program, Reference, Region, Segment, Source, Space, Target, Vector, CU,
-    ERROR_ILLEGAL,
+    Pattern, Program, Reference, Region, Segment, Source, Space, Target, Vector, CU, ERROR_ILLEGAL,
 };
 use quern_testbench::cosim::Recorder;
 use std::collections::VecDeque;
@@ -229,7 +228,13 @@ fn an_illegal_instruction_is_an_error_and_the_next_program_runs() {
     let mut stored = vec![0; illegal.host_bytes as usize];
     let error = board.run(&illegal, &mut stored).unwrap_err();
     assert!(
-        matches!(error, MachineError::Core { code: ERROR_ILLEGAL, .. }),
+        matches!(
+            error,
+            MachineError::Core {
+                code: ERROR_ILLEGAL,
+                ..
+            }
+        ),
         "{error}"
     );
     // The driver has restarted the core already.

@@ -34,7 +34,8 @@ pub use instruction::{
     Vector, INSTRUCTION_BYTES, ISA_VERSION,
 };
 pub use machine::{
-    Counters, Difference, Inspect, Machine, MachineError, Memories, Run, ERROR_ILLEGAL, ERROR_MISMATCH,
+    Counters, Difference, Inspect, Machine, MachineError, Memories, Run, ERROR_ILLEGAL,
+    ERROR_MISMATCH,
 };
 pub use parameters::{ChannelParameters, MANTISSA_BITS};
 pub use program::{Program, ProgramError, Region, Segment};

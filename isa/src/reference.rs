@@ -4,9 +4,9 @@ use crate::cycles::Timing;
 use crate::numerics::{requantise_with, wrap};
 use crate::trace::{Event, Tracer};
 use crate::{
-    activation_cycles, Activate, ChannelParameters, Combine, Config, Hazards, Inspect, Instruction, Machine,
-    MachineError, Matrix, Memories, Pattern, Program, Run, Script, Source, Space, Target, Unit,
-    Vector, Waits, INSTRUCTION_BYTES, ISA_VERSION,
+    activation_cycles, Activate, ChannelParameters, Combine, Config, Hazards, Inspect, Instruction,
+    Machine, MachineError, Matrix, Memories, Pattern, Program, Run, Script, Source, Space, Target,
+    Unit, Vector, Waits, INSTRUCTION_BYTES, ISA_VERSION,
 };
 use std::ops::Range;
 

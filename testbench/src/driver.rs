@@ -12,9 +12,7 @@
 //! was received. With [`Pacing::ALWAYS_READY`] the driver never keeps the core
 //! waiting, so its stall counters stay zero and its cycles are the cycle model's.
 
-use quern_isa::{
-    Config, Counters, Inspect, Machine, MachineError, Memories, Program, Run, Script,
-};
+use quern_isa::{Config, Counters, Inspect, Machine, MachineError, Memories, Program, Run, Script};
 
 /// Bytes of the widest stream port of any configuration.
 pub const MAX_BEAT_BYTES: usize = 16;

@@ -5,8 +5,9 @@ mod programs;
 
 use programs::{load_everything, random_program, raw, Random, Writer};
 use quern_isa::{
-    Config, Counters, Inspect, Instruction, Machine, MachineError, Matrix, Pattern, Program, Reference,
-    Source, Space, Waits, ASIC16, CONFIGS, CU, ERROR_ILLEGAL, ERROR_MISMATCH, ISA_VERSION, TINY,
+    Config, Counters, Inspect, Instruction, Machine, MachineError, Matrix, Pattern, Program,
+    Reference, Source, Space, Waits, ASIC16, CONFIGS, CU, ERROR_ILLEGAL, ERROR_MISMATCH,
+    ISA_VERSION, TINY,
 };
 use quern_testbench::driver::Pacing;
 use quern_testbench::rtl::Rtl;

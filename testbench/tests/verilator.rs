@@ -5,8 +5,8 @@ mod programs;
 
 use programs::{fill_accumulators, load_everything, random_program, raw, Random, Writer};
 use quern_isa::{
-    Config, Inspect, Instruction, Machine, MachineError, Reference, Segment, Source, Waits, ASIC16, CONFIGS,
-    CU, ERROR_ILLEGAL, ERROR_MISMATCH, ISA_VERSION, TINY,
+    Config, Inspect, Instruction, Machine, MachineError, Reference, Segment, Source, Waits, ASIC16,
+    CONFIGS, CU, ERROR_ILLEGAL, ERROR_MISMATCH, ISA_VERSION, TINY,
 };
 use quern_testbench::driver::Pacing;
 use quern_testbench::rtl::Rtl;

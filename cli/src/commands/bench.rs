@@ -51,7 +51,7 @@ pub fn run(arguments: &Bench) -> Result<()> {
     for target in [Target::Rtl, Target::Verilator] {
         for config in CONFIGS {
             spinner.message(format!("{} of {}", target.name(), config.name));
-            match simulation_figure(target, config) {
+            match simulation_figure(&target, config) {
                 Ok(figure) => simulation.push(figure),
                 // Only Verilator may be missing; the RTL needs nothing.
                 Err(error) if target == Target::Verilator => skipped = Some(error),
@@ -160,7 +160,7 @@ fn dense_program(config: &Config, size: usize) -> Program {
 }
 
 /// The digit classifier, one image after another.
-fn simulation_figure(target: Target, config: Config) -> Result<SimulationFigure> {
+fn simulation_figure(target: &Target, config: Config) -> Result<SimulationFigure> {
     let compiled = compile(
         demo::MODEL,
         &config,
@@ -169,7 +169,7 @@ fn simulation_figure(target: Target, config: Config) -> Result<SimulationFigure>
             ..Options::default()
         },
     )?;
-    let mut machine = target::machine(target, config, None)?;
+    let mut machine = target::simulator(target, config, None)?;
     let mut host = vec![128; compiled.program.host_bytes as usize];
     let cycles_per_second = rate(|| {
         let run = machine
@@ -182,6 +182,7 @@ fn simulation_figure(target: Target, config: Config) -> Result<SimulationFigure>
             Target::Rtl => "RustHDL",
             Target::Verilator => "Verilator",
             Target::Reference => "reference",
+            Target::Board(_) => "board",
         },
         config: config.name,
         cycles_per_second,

@@ -94,7 +94,7 @@ impl Compared {
         let mut machine = {
             let _spinner = (target == Target::Verilator)
                 .then(|| Spinner::new("building the Verilator model (once for each design)"));
-            target::simulator(target, config, None)?
+            target::simulator(&target, config, None)?
         };
         let what = format!("{} images on {}", images.shape[0], target.name());
         let evaluation = evaluate(compiled, &mut machine, images, &what)?;

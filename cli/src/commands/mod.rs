@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod bench_networks;
+pub mod board;
 pub mod compile;
 pub mod demo;
 pub mod flash;

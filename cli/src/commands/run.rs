@@ -63,7 +63,12 @@ pub fn run(arguments: &Run) -> Result<()> {
     let mut machine = {
         let _spinner = (arguments.on == Target::Verilator)
             .then(|| Spinner::new("building the Verilator model (once for each design)"));
-        target::machine(arguments.on, config, arguments.vcd.as_deref())?
+        target::machine(
+            &arguments.on,
+            config,
+            arguments.vcd.as_deref(),
+            arguments.baud,
+        )?
     };
     let what = format!("{name} on {}", arguments.on.name());
     let evaluation = evaluate(&compiled, machine.as_mut(), &input, &what)?;

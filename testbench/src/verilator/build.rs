@@ -146,7 +146,8 @@ pub fn settings(verilog: &str) -> String {
         let name = line.strip_prefix("module column_")?;
         let end = name.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')?;
         let name = &name[..end];
-        name.starts_with(|letter: char| letter.is_ascii_digit()).then_some(name)
+        name.starts_with(|letter: char| letter.is_ascii_digit())
+            .then_some(name)
     });
     columns.fold("`verilator_config\n".to_owned(), |text, name| {
         text + &format!("no_inline -module \"column_{name}\"\n")

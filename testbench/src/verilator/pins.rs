@@ -172,12 +172,7 @@ impl Pins {
 
     fn call(&mut self, call: impl Fn(&Functions, Handle, f64, &mut [u8]) -> u64) {
         let mut received = [0; CALL_BYTES];
-        let count = call(
-            &self.functions,
-            self.handle,
-            self.bit_cycles,
-            &mut received,
-        );
+        let count = call(&self.functions, self.handle, self.bit_cycles, &mut received);
         self.received.extend(&received[..count as usize]);
     }
 }
