@@ -105,6 +105,8 @@ pub struct Core<
     counters: Counters<S>,
     pack: StreamPack<S, S_BITS>,
     input_beat: Signal<Local, Bit>,
+    /// The activation unit writes to the activation memory.
+    unit_writes: Signal<Local, Bit>,
     place: Signal<Local, Bits<16>>,
     /// With more than one byte in a beat, every word and instruction is one beat.
     whole: Constant<Bits<16>>,
@@ -205,6 +207,7 @@ impl<
             counters: Default::default(),
             pack: Default::default(),
             input_beat: Default::default(),
+            unit_writes: Default::default(),
             place: Default::default(),
             whole: Constant::new(if S > 1 { 0xffff } else { 0 }.into()),
         }
@@ -312,7 +315,8 @@ impl<
         self.loader.space.next = self.sequencer.modifier.val().get_bits::<3>(0);
         self.loader.valid.next = self.input_valid.val();
         self.loader.place.next = self.place.val();
-        self.loader.taken.next = self.activation_unit.write_enable.val().any();
+        self.unit_writes.next = self.activation_unit.write_enable.val().any();
+        self.loader.taken.next = self.unit_writes.val();
         self.loader.last_word.next = self.instruction.last_word.val();
 
         self.weights.clock.next = self.clock.val();
@@ -460,16 +464,18 @@ impl<
         if self.store.reads_activations.val() {
             self.activations.address.next = bit_cast::<A, F>(self.store.address.val());
         }
-        self.activations.write_address.next = self.activation_unit.write_address.val();
-        self.activations.write_enable.next = self.activation_unit.write_enable.val();
+        // The loader enables nothing while the activation unit writes, and what is written
+        // without an enable does not matter: no need to wait for the loader's enables here.
+        self.activations.write_enable.next =
+            self.activation_unit.write_enable.val() | self.loader.activation_enable.val();
+        self.activations.write_address.next = bit_cast::<A, F>(self.instruction.field_2.val());
         for i in 0..R {
-            self.activations.write_data[i].next = self.activation_unit.write_data[i].val();
+            self.activations.write_data[i].next = self.unpack.place[i].val();
         }
-        if self.loader.activation_enable.val().any() {
-            self.activations.write_address.next = bit_cast::<A, F>(self.instruction.field_2.val());
-            self.activations.write_enable.next = self.loader.activation_enable.val();
+        if self.unit_writes.val() {
+            self.activations.write_address.next = self.activation_unit.write_address.val();
             for i in 0..R {
-                self.activations.write_data[i].next = self.unpack.place[i].val();
+                self.activations.write_data[i].next = self.activation_unit.write_data[i].val();
             }
         }
 
