@@ -75,10 +75,14 @@ pub struct Sequencer {
     mismatch: DFF<Bit>,
     first_beat: Signal<Local, Bit>,
     strange: Signal<Local, Bit>,
+    checked: Signal<Local, Bit>,
+    was_illegal: DFF<Bit>,
     illegal: Signal<Local, Bit>,
     waits_for_all: Signal<Local, Bit>,
     blocked: Signal<Local, Bit>,
     execute: Signal<Local, Bit>,
+    /// All bytes that are checked come in one beat, and not long before they are needed.
+    wide: Constant<Bit>,
     opcode_begin: Constant<Bits<8>>,
     opcode_load: Constant<Bits<8>>,
     opcode_matrix: Constant<Bits<8>>,
@@ -144,10 +148,13 @@ impl Sequencer {
             mismatch: Default::default(),
             first_beat: Default::default(),
             strange: Default::default(),
+            checked: Default::default(),
+            was_illegal: Default::default(),
             illegal: Default::default(),
             waits_for_all: Default::default(),
             blocked: Default::default(),
             execute: Default::default(),
+            wide: Constant::new(config.stream_bytes > 4),
             opcode_begin: constant(opcode::BEGIN),
             opcode_load: constant(opcode::LOAD),
             opcode_matrix: constant(opcode::MATRIX),
@@ -189,7 +196,8 @@ impl Logic for Sequencer {
             is_vector,
             modifier_field,
             waits,
-            mismatch
+            mismatch,
+            was_illegal
         );
         self.fetch.next = !(self.pending.q.val()
             | self.loading.val()
@@ -240,35 +248,42 @@ impl Logic for Sequencer {
             | self.is_pattern.q.val()
             | self.is_target.q.val()
             | self.is_vector.q.val());
-        self.illegal.next = self.strange.val() | (self.is_begin.q.val() == self.begun.q.val());
+        self.checked.next = self.strange.val() | (self.is_begin.q.val() == self.begun.q.val());
         if !self.is_begin.q.val() & self.waits.q.val().get_bit(3) {
-            self.illegal.next = true;
+            self.checked.next = true;
         }
         if !self.is_begin.q.val() & !self.is_vector.q.val() & self.modifier_field.q.val().get_bit(3)
         {
-            self.illegal.next = true;
+            self.checked.next = true;
         }
         if self.is_load.q.val()
             & self.modifier_field.q.val().get_bit(2)
             & self.modifier_field.q.val().get_bits::<2>(0).any()
         {
-            self.illegal.next = true;
+            self.checked.next = true;
         }
         if (self.is_matrix.q.val() | self.is_activate.q.val())
             & self.modifier_field.q.val().get_bits::<2>(1).any()
         {
-            self.illegal.next = true;
+            self.checked.next = true;
         }
         if self.is_store.q.val()
             & (self.modifier_field.q.val().get_bit(2)
                 | self.modifier_field.q.val().get_bits::<2>(0).all())
         {
-            self.illegal.next = true;
+            self.checked.next = true;
         }
         if (self.is_halt.q.val() | self.is_pattern.q.val() | self.is_target.q.val())
             & self.modifier_field.q.val().get_bits::<3>(0).any()
         {
-            self.illegal.next = true;
+            self.checked.next = true;
+        }
+        // What a byte stream brings has stood since byte 3: the check need not stand in
+        // the way of what an instruction starts.
+        self.was_illegal.d.next = self.checked.val();
+        self.illegal.next = self.was_illegal.q.val();
+        if self.wide.val() {
+            self.illegal.next = self.checked.val();
         }
 
         // Start.
