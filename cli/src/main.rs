@@ -1,5 +1,7 @@
 //! The `quern` command: reads arguments and files, calls the libraries, prints.
 
+#![forbid(unsafe_code)]
+
 mod arguments;
 mod commands;
 mod evaluate;

@@ -27,6 +27,8 @@
 //! integer kernels, [`Report::notes`] says so. No sum leaves the accumulators: this is
 //! proven for the model's weights, or the layer is refused.
 
+#![forbid(unsafe_code)]
+
 mod array;
 mod backend;
 mod builder;

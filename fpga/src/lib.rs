@@ -17,6 +17,8 @@
 //! streams of a program at 1 Mbaud, in the frames of [`quern_isa::link`]
 //! ([`SerialLink`]). [`StatusLeds`] says what the LEDs mean; the button resets.
 
+#![forbid(unsafe_code)]
+
 mod board_core;
 pub mod cache;
 mod error;

@@ -1,5 +1,7 @@
 //! Quern's hardware units in RustHDL, one file per unit.
 
+#![forbid(unsafe_code)]
+
 mod accumulator_word;
 mod accumulators;
 mod activation_buffer;

@@ -8,6 +8,8 @@
 //!                 outputs, memories and cycles: the same on every machine
 //! ```
 
+#![forbid(unsafe_code)]
+
 pub mod activation_cycles;
 mod assembler;
 mod config;

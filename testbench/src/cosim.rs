@@ -56,6 +56,7 @@
 use quern_hdl::verilog::{self, Direction, ExportError, Port};
 use rust_hdl::prelude::*;
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
@@ -245,11 +246,14 @@ impl<B: Block> Recorder<B> {
         let text = verilog::export(&self.block, &unit)?.text;
         let directory = tempfile::Builder::new().prefix("quern-cosim-").tempdir()?;
         let path = directory.path();
-        std::fs::write(path.join("unit.v"), text)?;
-        std::fs::write(path.join("testbench.v"), self.testbench(&unit))?;
-        std::fs::write(path.join("stimulus.hex"), &self.stimulus)?;
-        std::fs::write(path.join("expected.hex"), &self.expected)?;
+        std::fs::write(path.join(UNIT), text)?;
+        std::fs::write(path.join(TESTBENCH), self.testbench(&unit))?;
+        std::fs::write(path.join(STIMULUS), &self.stimulus)?;
+        std::fs::write(path.join(EXPECTED), &self.expected)?;
         let verdict = self.simulate(&unit, path);
+        if verdict.is_ok() {
+            keep_vectors(&unit, path)?;
+        }
         if matches!(
             verdict,
             Err(CosimError::Mismatch(_) | CosimError::Tool { .. })
@@ -271,7 +275,7 @@ impl<B: Block> Recorder<B> {
         };
         let compiled = run(
             "iverilog",
-            &["-g2012", "-o", "cosim.vvp", "testbench.v", "unit.v"],
+            &["-g2012", "-o", "cosim.vvp", TESTBENCH, UNIT],
             directory,
         )?;
         if !compiled.status.success() {
@@ -390,8 +394,8 @@ module cosim_testbench;
     endfunction
 
     initial begin
-        $readmemh("stimulus.hex", stimulus);
-        $readmemh("expected.hex", expected);
+        $readmemh("{STIMULUS}", stimulus);
+        $readmemh("{EXPECTED}", expected);
         clock = 0;
         for (row = 0; row <= {last}; row = row + 1) begin
             inputs = stimulus[row];
@@ -435,6 +439,33 @@ impl<B: Block> DerefMut for Recorder<B> {
         &mut self.block
     }
 }
+
+/// The variable that names a folder in which vectors are kept that a unit's Verilog
+/// passed, for checks that run them again: one folder a replay, `UNIT-NUMBER`.
+const VECTORS: &str = "QUERN_VECTORS";
+
+fn keep_vectors(unit: &str, from: &Path) -> io::Result<()> {
+    let Some(folder) = std::env::var_os(VECTORS) else {
+        return Ok(());
+    };
+    // Equal vectors have an equal number, and are kept once.
+    let mut number = DefaultHasher::new();
+    for file in FILES {
+        std::fs::read(from.join(file))?.hash(&mut number);
+    }
+    let to = Path::new(&folder).join(format!("{unit}-{:016x}", number.finish()));
+    std::fs::create_dir_all(&to)?;
+    for file in FILES {
+        std::fs::copy(from.join(file), to.join(file))?;
+    }
+    Ok(())
+}
+
+const UNIT: &str = "unit.v";
+const TESTBENCH: &str = "testbench.v";
+const STIMULUS: &str = "stimulus.hex";
+const EXPECTED: &str = "expected.hex";
+const FILES: [&str; 4] = [UNIT, TESTBENCH, STIMULUS, EXPECTED];
 
 const CLOCK: &str = "clock";
 const PASSED: &str = "COSIM-PASSED";

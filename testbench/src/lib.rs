@@ -1,6 +1,9 @@
 //! Runs programs on Quern's hardware, simulated by RustHDL or Verilator, and
 //! compares machines bit for bit.
 
+// Except where it is justified: `verilator/library.rs`.
+#![deny(unsafe_code)]
+
 pub mod cosim;
 pub mod driver;
 pub mod flash_chip;

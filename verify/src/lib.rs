@@ -18,7 +18,11 @@
 
 mod check;
 pub mod checks;
+mod equivalence;
+mod image;
+mod mutation;
 pub mod page;
+mod proof;
 mod report;
 mod run;
 pub mod tool;

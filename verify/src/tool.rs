@@ -1,5 +1,6 @@
 //! Runs the tools of the checks, each with a time limit.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -57,8 +58,11 @@ pub struct Ended {
 impl Tool {
     /// Where the tool is, or the error that says how to install it.
     pub fn find(&self) -> Result<PathBuf, ToolError> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path)
+        self.find_on(&search_path())
+    }
+
+    fn find_on(&self, path: &OsStr) -> Result<PathBuf, ToolError> {
+        std::env::split_paths(path)
             .map(|folder| folder.join(self.program))
             .find(|file| file.is_file())
             .ok_or(ToolError::Missing {
@@ -75,8 +79,10 @@ impl Tool {
         folder: &Path,
         limit: Duration,
     ) -> Result<Option<Ended>, ToolError> {
-        let program = self.find()?;
+        let path = search_path();
+        let program = self.find_on(&path)?;
         let output = Command::new(TIMEOUT.find()?)
+            .env("PATH", path)
             .args(["--kill-after=5", &format!("{:.3}", limit.as_secs_f64())])
             .arg(program)
             .args(arguments)
@@ -116,6 +122,16 @@ impl Tool {
             Some(ended) => Err(failed(tail(&ended.text))),
         }
     }
+}
+
+/// Where programs are: also in the Python environment that `scripts/setup` makes in the
+/// repository, which is the working folder.
+fn search_path() -> OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let here = std::env::current_dir().unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain([here.join("build/venv/bin")]);
+    // A folder with a colon in its name can't be searched.
+    std::env::join_paths(folders).unwrap_or(path)
 }
 
 fn tail(text: &str) -> String {

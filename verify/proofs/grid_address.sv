@@ -1,0 +1,37 @@
+module properties (
+    input wire clock,
+    input wire restart,
+    input wire step,
+    input wire row_end,
+    input wire [3:0] first,
+    input wire [3:0] x_stride,
+    input wire [3:0] y_stride
+);
+    wire [3:0] word;
+    dut dut (.clock(clock), .restart(restart), .step(step), .row_end(row_end), .first(first),
+        .x_stride(x_stride), .y_stride(y_stride), .word(word));
+    (* hierconn *) wire [3:0] \dut.row_q ;
+
+    reg begun = 0;
+    reg [3:0] origin, across, down, x, y;
+    always @(posedge clock) begin
+        begun <= 1;
+        if (!begun) assume (restart);
+        // Strides stand from restart to restart.
+        if (begun && !restart) assume (x_stride == across && y_stride == down);
+        if (restart) begin
+            origin <= first;
+            across <= x_stride;
+            down <= y_stride;
+            x <= 0;
+            y <= 0;
+        end else if (step) begin
+            x <= row_end ? 4'd0 : x + 4'd1;
+            if (row_end) y <= y + 4'd1;
+        end
+        if (begun) begin
+            assert (\dut.row_q == origin + y * down);
+            assert (word == origin + y * down + x * across);
+        end
+    end
+endmodule
