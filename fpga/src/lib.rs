@@ -19,6 +19,8 @@
 
 #![forbid(unsafe_code)]
 
+#![forbid(unsafe_code)]
+
 mod board_core;
 pub mod cache;
 mod error;
