@@ -19,8 +19,6 @@
 
 #![forbid(unsafe_code)]
 
-#![forbid(unsafe_code)]
-
 mod board_core;
 pub mod cache;
 mod error;
