@@ -7,6 +7,8 @@
 //! ```
 //! `docs/board.md` describes the protocol; its constants are in [`quern_isa::link`].
 
+#![forbid(unsafe_code)]
+
 mod board;
 mod error;
 pub mod frame;

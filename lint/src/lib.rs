@@ -57,6 +57,8 @@
 //! each; whether a clock crossing is safe; and widths of casts to `Signed`, which the
 //! tree does not keep: they are taken to be what the expression around them needs.
 
+#![forbid(unsafe_code)]
+
 mod design;
 mod foreign;
 pub mod hazards;

@@ -1,7 +1,7 @@
 //! Runs programs on Quern's hardware, simulated by RustHDL or Verilator, and
 //! compares machines bit for bit.
 
-// Except where it is justified: `verilator/library.rs`.
+// Except where compiled models are called: `verilator`.
 #![deny(unsafe_code)]
 
 pub mod cosim;

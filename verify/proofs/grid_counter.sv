@@ -10,6 +10,7 @@ module properties (
         .row_end(row_end), .end_(end_));
     (* hierconn *) wire [7:0] \dut.x_q ;
     (* hierconn *) wire [7:0] \dut.y_q ;
+    (* hierconn *) wire \dut.last_y_q ;
 
     // The counts stand from restart to restart; 0 is 256.
     reg begun = 0;
@@ -35,6 +36,7 @@ module properties (
             // What is left, modulo 256.
             assert (\dut.x_q == columns - x[7:0]);
             assert (\dut.y_q == rows - y[7:0]);
+            assert (\dut.last_y_q == (y + 9'd1 == height));
             assert (row_end == (x + 9'd1 == width));
             assert (end_ == (x + 9'd1 == width && y + 9'd1 == height));
         end

@@ -7,8 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The one source file with unsafe code, and the crate that allows it there.
-const UNSAFE_FILE: &str = "testbench/src/verilator/library.rs";
+/// The one folder with unsafe code: calls into compiled models.
+const UNSAFE_FOLDER: &str = "testbench/src/verilator";
 
 /// What would bring it back; in two pieces, because this file is searched, too.
 const ALLOWED: &str = concat!("allow(", "unsafe_code)");
@@ -27,7 +27,7 @@ pub fn all() -> Vec<Check> {
         Check::new(
             Group::Host,
             "host.unsafe",
-            "no crate has unsafe code outside `testbench/src/verilator/library.rs`, where it is justified",
+            "no crate has unsafe code outside `testbench/src/verilator`, which calls compiled models",
             |session| unsafe_code(session.root),
         ),
         Check::new(
@@ -54,14 +54,14 @@ fn unsafe_code(root: &Path) -> Result<Outcome, Obstacle> {
             continue;
         };
         crates += 1;
-        let has_unsafe = root.join(UNSAFE_FILE).starts_with(&folder);
+        let has_unsafe = root.join(UNSAFE_FOLDER).starts_with(&folder);
         let text = fs::read_to_string(&main)?;
         if let Some(problem) = problem_of_root(&text, has_unsafe) {
             wrong.push(format!("{}: {problem}", main.display()));
         }
         for file in sources(&folder)? {
             let allows = fs::read_to_string(&file)?.contains(ALLOWED);
-            if allows && file != root.join(UNSAFE_FILE) {
+            if allows && !file.starts_with(root.join(UNSAFE_FOLDER)) {
                 wrong.push(format!("{} allows unsafe code", file.display()));
             }
         }

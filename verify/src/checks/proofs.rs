@@ -69,8 +69,8 @@ const PROOFS: [Proof; 13] = [
         design: || exported(GridCounter::<8, 8>::default()),
         method: Method::Induction { depth: 2 },
         faults: &[Fault {
-            text: "y_step = step & last_x",
-            wrong: "y_step = step",
+            text: "step_y = step & last_x_q",
+            wrong: "step_y = step",
         }],
     },
     Proof {
@@ -115,8 +115,8 @@ const PROOFS: [Proof; 13] = [
     },
     Proof {
         name: "sequencer",
-        claim: "a fetched instruction starts one unit that is free, or is refused, in the cycle after the units it waits for are idle; an error stands until reset",
-        design: || exported(Sequencer::new(&quern_isa::TINY)),
+        claim: "a fetched instruction starts one unit that is free, or is refused, in the cycle after the units it waits for are idle; an error stands until reset (asic16)",
+        design: || exported(Sequencer::new(&quern_isa::ASIC16)),
         method: Method::Induction { depth: 3 },
         faults: &[Fault {
             text: "(store_busy & (waits_q[2] | is_store_q",
