@@ -115,7 +115,7 @@ pub struct Core<
 /// Unit tests, waveforms, tape-out rehearsal.
 pub type Tiny = Core<4, 4, 1, 32, 4, 18, 8, 7, 6, 6, 9, 10, 1, 8, 4, 27>;
 /// Alchitry Cu.
-pub type Cu = Core<8, 5, 1, 24, 3, 19, 9, 8, 8, 8, 9, 9, 1, 8, 4, 27>;
+pub type Cu = Core<8, 5, 1, 24, 3, 19, 9, 8, 8, 8, 9, 9, 1, 8, 6, 29>;
 /// Simulation and standard cells.
 pub type Asic16 = Core<16, 16, 16, 32, 4, 20, 13, 12, 10, 10, 13, 10, 16, 128, 8, 31>;
 

@@ -3,26 +3,24 @@
 //! the last digit the upper part of the product stands.
 //!
 //! ```text
-//!               ┌─────────────────────────────────────────┐
-//!               └─► high ──► + ──┬─► + ──┬─► ... ──► ─────┘ first clears
-//!                     │      ▲   ▼       ▲   ▼
-//!                     │    [±m] low 2  [±m] low 2 ─► [ ] ─► fraction
-//!                     │      ▲           ▲
-//!  digit, previous ───│──► recode ───────┤
-//!  multiplier ────────│──────┴───────────┘
-//!                     └─► [upper, at last] ─┬─► whole, half
-//!                                           └─► [ ] ─► out_of_range, close
+//!  digit, previous ──► recode ─┬─► [±m] ──► + ──► ... ──► [digit × m]
+//!  multiplier ───────────┴─────┴─► [±m] ────┘                  ▼
+//!                                     first clears ─► [high] ─► +
+//!                                                       ▲       ├──► low bits ─► [fraction]
+//!                                                       └───────┴──► [upper, at last]
+//!                                                                        ├─► whole, half
+//!                                            out_of_range, close ◄─ [ ] ◄┘
 //! ```
 //! One digit per cycle. The digits of a value come in consecutive cycles, marked by
 //! `first` and `last`; the next value may follow at once. The digit of cycle t gives
-//! `fraction` in cycle t+2. A `last` in cycle t gives the upper part of the product from
-//! t+2 on, `out_of_range` and `close` from t+3 on, until the next one's.
+//! `fraction` in cycle t+3. A `last` in cycle t gives the upper part of the product from
+//! t+3 on, `out_of_range` and `close` from t+4 on, until the next one's.
 //!
 //! Each two bits are recoded, with the bit before them, to a multiple -2, -1, 0, 1 or
 //! 2 of the multiplier (A. D. Booth, 1951; O. L. MacSorley, 1961). A multiple is one
 //! logic cell per bit on iCE40, as is its addition: no more than the two
-//! conditional-add rows it replaces, with half as many carry chains in a row. (Four
-//! rows of 28 bits in one cycle reach 85 MHz on an HX8K, this 125.)
+//! conditional-add rows it replaces. A digit's multiples are added up before they meet
+//! what is left of the digits before: only one addition is in the loop.
 //!
 //! `digit`: bits of a two's-complement value; `previous`: the bit below them, 0 for
 //! the first. `multiplier`: unsigned, `M = 23 + Q` bits. `fraction`: low bits of the
@@ -55,9 +53,11 @@ pub struct DigitMultiplier<const Q: usize, const M: usize> {
 /// The registers between input and output.
 #[derive(Default)]
 struct State {
-    /// The digit's multiple of the multiplier.
+    /// The digit's multiple of the multiplier: in parts, and added up.
+    parts: i64,
     product: i64,
-    last: bool,
+    first: bool,
+    last: [bool; 2],
     high: i64,
     upper: i64,
 }
@@ -90,7 +90,9 @@ impl<const Q: usize, const M: usize> Logic for DigitMultiplier<Q, M> {
             return;
         }
         let State {
+            parts,
             product,
+            first,
             last,
             high,
             upper,
@@ -104,22 +106,24 @@ impl<const Q: usize, const M: usize> Logic for DigitMultiplier<Q, M> {
 
         let sum = *high + *product;
         self.fraction.next = bits(sum as u64 & ((1 << Q) - 1));
-        if *last {
+        if last[1] {
             *upper = sum >> Q;
         }
         self.whole.next = bits((*upper >> point) as u64 & 0x1ff);
         self.half.next = half(*upper) == 1;
 
-        *high = match self.first.val() {
+        *high = match *first {
             true => 0,
             false => sum >> Q,
         };
-        *last = self.last.val();
+        *first = self.first.val();
+        *last = [self.last.val(), last[0]];
+        *product = *parts;
         // The highest bit of a digit counts negative; as the bit before the next
         // digit it makes up for that.
         let unused = 64 - Q;
         let digit = ((self.digit.val().to_u64() << unused) as i64) >> unused;
-        *product = (digit + self.previous.val() as i64) * self.multiplier.val().to_u64() as i64;
+        *parts = (digit + self.previous.val() as i64) * self.multiplier.val().to_u64() as i64;
     }
 
     fn connect(&mut self) {
@@ -140,12 +144,14 @@ const fn fraction_bits(digit_bits: usize) -> usize {
     digit_bits * idle_steps(digit_bits as u32) as usize
 }
 
-/// Widths: with `m` below 2^M, a multiple is at most 2m in size, `high` at most 2/3 m
-/// (the fixed point of x = (x + 2m) / 4), and their sum 8/3 m.
+/// Widths: with `m` below 2^M, a multiple is at most 2m in size, what a digit's multiples
+/// have added up to, counted in the last one, 8/3 m (the bound of x = x / 4 + 2m), and
+/// `high` 2/3 m (the fixed point of x = (x + 2m) / 4).
 fn verilog(digit_bits: usize, multiplier_bits: usize) -> String {
     let high = multiplier_bits + 1;
-    let product = multiplier_bits + 2;
+    let multiple = multiplier_bits + 2;
     let sum = multiplier_bits + 3;
+    let total = high + digit_bits;
     let pairs = digit_bits / 2;
     let point = fraction_bits(digit_bits);
 
@@ -153,53 +159,64 @@ fn verilog(digit_bits: usize, multiplier_bits: usize) -> String {
     let mut recoded = String::new();
     let mut initial = String::new();
     for i in 0..pairs {
-        let x = match i {
-            0 => "high".to_owned(),
-            _ => format!("sum_{}[{sum}:3]", i - 1),
-        };
-        let x_sign = match i {
-            0 => format!("high[{}]", high - 1),
-            _ => format!("sum_{}[{sum}]", i - 1),
-        };
         let (bottom, top) = (2 * i, 2 * i + 2);
-        // The bit below the sum brings in the one that makes a complement a
-        // negative: iCE40 then spends one adder, not two.
         declarations += &format!(
             "\
 wire [2:0] bits_{i} = window[{top}:{bottom}];
 wire zero_{i} = bits_{i} == 3'b000 || bits_{i} == 3'b111;
 wire twice_{i} = bits_{i} == 3'b011 || bits_{i} == 3'b100;
-reg [{product_msb}:0] multiple_{i};
+reg [{multiple_msb}:0] multiple_{i};
 reg negative_{i};
-wire [{sum}:0] sum_{i} = {{{{2{{{x_sign}}}}}, {x}, 1'b1}}
-   + {{multiple_{i}[{product_msb}], multiple_{i}, negative_{i}}};
 ",
-            product_msb = product - 1,
+            multiple_msb = multiple - 1,
         );
+        // The bit below a sum brings in the one that makes a complement a negative:
+        // iCE40 then spends one adder, not two. That of multiple 0 waits for the loop's.
+        declarations += &match i {
+            0 => format!(
+                "wire [{sum}:0] sum_0 = {{multiple_0[{msb}], multiple_0, 1'b0}};\n",
+                msb = multiple - 1,
+            ),
+            _ => format!(
+                "\
+wire [{sum}:0] sum_{i} = {{{{2{{sum_{before}[{sum}]}}}}, sum_{before}[{sum}:3], 1'b1}}
+   + {{multiple_{i}[{msb}], multiple_{i}, negative_{i}}};
+",
+                before = i - 1,
+                msb = multiple - 1,
+            ),
+        };
         recoded += &format!(
             "   if (zero_{i}) multiple_{i} <= 0;
    else multiple_{i} <= (twice_{i} ? {{1'b0, multiplier, 1'b0}} : {{2'b00, multiplier}})
-      ^ {{{product}{{window[{top}]}}}};
+      ^ {{{multiple}{{window[{top}]}}}};
    negative_{i} <= window[{top}] & ~zero_{i};
 "
         );
         initial += &format!("   multiple_{i} = 0;\n   negative_{i} = 0;\n");
     }
     let last = pairs - 1;
-    let low: Vec<String> = (0..pairs).rev().map(|i| format!("sum_{i}[2:1]")).collect();
+    let low: String = (0..last).rev().map(|i| format!(", sum_{i}[2:1]")).collect();
     format!(
         "\
 wire [{digit_bits}:0] window = {{digit, previous}};
+reg [{total_msb}:0] product;
+reg negative;
+reg begins;
+reg [1:0] finished;
 reg [{high_msb}:0] high;
 reg [{high_msb}:0] upper;
-reg finished;
-{declarations}
+{declarations}wire [{total}:0] total = {{{{{digit_bits}{{high[{high_msb}]}}}}, high, 1'b1}} + {{product, negative}};
+
 always @(posedge clock) begin
-{recoded}   if (first) high <= 0;
-   else high <= sum_{last}[{sum}:3];
-   fraction <= {{{low}}};
-   finished <= last;
-   if (finished) upper <= sum_{last}[{sum}:3];
+{recoded}   product <= {{sum_{last}[{sum}:1]{low}}};
+   negative <= negative_0;
+   begins <= first;
+   if (begins) high <= 0;
+   else high <= total[{total}:{above_digit}];
+   fraction <= total[{digit_bits}:1];
+   finished <= {{finished[0], last}};
+   if (finished[1]) upper <= total[{total}:{above_digit}];
    out_of_range <= upper[{high_msb}:{whole_msb}] != {{{extension}{{upper[{high_msb}]}}}};
    close <= upper[{half_low}:0] == {{{half}{{~upper[{half}]}}}};
 end
@@ -210,7 +227,10 @@ always @(*) begin
 end
 
 initial begin
-{initial}   high = 0;
+{initial}   product = 0;
+   negative = 0;
+   begins = 0;
+   high = 0;
    upper = 0;
    finished = 0;
    fraction = 0;
@@ -218,11 +238,12 @@ initial begin
    close = 0;
 end
 ",
+        total_msb = total - 1,
+        above_digit = digit_bits + 1,
         high_msb = high - 1,
         whole_msb = point + 8,
         half = point - 1,
         half_low = point - 2,
         extension = high - point - 8,
-        low = low.join(", "),
     )
 }

@@ -3,8 +3,8 @@
 //!
 //! ```text
 //!            ┌ positions left, rows left ┐──► advance                (cycle s)
-//!  start ─►  │ slot of a pass            │──► weight_address         (cycle s+1)
-//!  request ─►└───────────┬───────────────┘──► load                   (cycle s+2)
+//!  start ─►  │ slot of a pass            │──► weight_address         (cycle s)
+//!  request ─►└───────────┬───────────────┘──► load                   (cycle s+1)
 //!                        │ valid, mark
 //!                        ▼
 //!            latency(R)+1 flip-flops ─────► accumulator_address, accumulator_valid,
@@ -17,8 +17,8 @@
 //! `(tiles − 1) · max(R, positions) + positions + latency(R) + 3` cycles.
 //!
 //! **Alignment.** The activation addressed in cycle s ([`AddressGenerator`]) reaches the
-//! array (lane 0) in cycle s+2 and a weight row addressed in cycle s+1 does so too, which
-//! is when `load` goes with row 0. The dot product is due in cycle s+2+latency(R), and the
+//! array (lane 0) in cycle s+2, and a weight row addressed in cycle s a cycle before, as
+//! the array wants it: that is when `load` goes with row 0. The dot product is due in cycle s+2+latency(R), and the
 //! accumulators want their address a cycle before.
 //!
 //! **Reading between positions.** `request` takes the slot of a position, which comes a
@@ -64,10 +64,8 @@ pub struct MatrixSequencer<const R: usize, const B: usize, const D: usize> {
     last_pass: DFF<Bit>,
     rows: LoadableCounter<5>,
     weight_row: LoadableCounter<B>,
-    row_slot: DFF<Bit>,
     first_slot: DFF<Bit>,
     load_slot: DFF<Bit>,
-    load_due: DFF<Bit>,
     /// The next position is the first of its pass.
     mark: DFF<Bit>,
     delay: PositionDelay<R>,
@@ -116,10 +114,8 @@ impl<const R: usize, const B: usize, const D: usize> Default for MatrixSequencer
             last_pass: Default::default(),
             rows: LoadableCounter::down(),
             weight_row: LoadableCounter::up(),
-            row_slot: Default::default(),
             first_slot: Default::default(),
             load_slot: Default::default(),
-            load_due: Default::default(),
             mark: Default::default(),
             delay: Default::default(),
             first_accumulator: Default::default(),
@@ -152,10 +148,8 @@ impl<const R: usize, const B: usize, const D: usize> Logic for MatrixSequencer<R
             busy_state,
             positions_left,
             last_pass,
-            row_slot,
             first_slot,
             load_slot,
-            load_due,
             mark,
             first_accumulator,
             replace,
@@ -194,16 +188,14 @@ impl<const R: usize, const B: usize, const D: usize> Logic for MatrixSequencer<R
         self.advance.next = self.valid.val();
 
         // Weights.
-        self.row_slot.d.next = self.row.val();
         self.weight_row.clock.next = self.clock.val();
         self.weight_row.load.next = self.start.val();
         self.weight_row.value.next = self.weight.val();
-        self.weight_row.step.next = self.row_slot.q.val();
+        self.weight_row.step.next = self.row.val();
         self.weight_address.next = self.weight_row.q.val();
         self.first_slot.d.next = self.pass.val();
         self.load_slot.d.next = self.first_slot.q.val();
-        self.load_due.d.next = self.load_slot.q.val();
-        self.load.next = self.load_due.q.val();
+        self.load.next = self.load_slot.q.val();
 
         // Accumulators.
         if self.valid.val() {

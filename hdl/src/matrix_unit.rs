@@ -12,8 +12,8 @@
 //!                          ▼               ▼                  ▼
 //!                       sum[0]          sum[1]            sum[C-1]
 //! ```
-//! Latency [`latency`]`(R)` = R+4 cycles: the dot product of the word whose lane 0
-//! was on `activation[0]` in cycle u is on `sum` in cycle u+R+4. One word per cycle.
+//! Latency [`latency`]`(R)` = R+3 cycles: the dot product of the word whose lane 0
+//! was on `activation[0]` in cycle u is on `sum` in cycle u+R+3. One word per cycle.
 //!
 //! **Skew.** Lane r of a word is on `activation[r]` in cycle u+r (the activation
 //! buffer delivers it like that), because the columns are lane chains
@@ -21,7 +21,7 @@
 //!
 //! **Weights.** A pulse on `load` in cycle u says that `weight_row` carries row 0 of
 //! the next tile in cycle u and row r in cycle u+r. The tile takes effect for the
-//! word whose lane 0 comes in cycle u: the weights of each lane and stage switch just
+//! word whose lane 0 comes in cycle u+1: the weights of each lane and stage switch just
 //! when that word's wave reaches them. A new tile thus costs nothing but its R row
 //! cycles; the next pulse may follow R cycles later.
 //!
@@ -30,10 +30,12 @@
 use crate::{Bytes, Column, LoadToken, PackBytes};
 use rust_hdl::prelude::*;
 
-/// Cycles from lane 0 of a word on `activation[0]` to its dot product on `sum`: one
-/// input register, `lanes + 3` of the column.
+/// Cycles from lane 0 of a word on `activation[0]` to its dot product on `sum`: those of
+/// the column. (The activation memory's output goes straight into the first stage: on an
+/// iCE40 a register between would cost 8 logic cells a lane, and the array is not what
+/// limits the clock.)
 pub const fn latency(lanes: usize) -> u32 {
-    lanes as u32 + 4
+    lanes as u32 + 3
 }
 
 #[derive(LogicBlock)]
@@ -47,7 +49,6 @@ pub struct MatrixUnit<const R: usize, const C: usize, const H: usize> {
     // Shared by all columns: the activations as each stage needs them, byte r
     // belonging to the word whose lane r is on its way.
     pack: PackBytes<R>,
-    word_0: DFF<Bytes<R>>,
     word_1: DFF<Bytes<R>>,
     word_2: DFF<Bytes<R>>,
     token: LoadToken<R>,
@@ -63,7 +64,6 @@ impl<const R: usize, const C: usize, const H: usize> Default for MatrixUnit<R, C
             sum: std::array::from_fn(|_| Default::default()),
             column: std::array::from_fn(|_| Default::default()),
             pack: Default::default(),
-            word_0: Default::default(),
             word_1: Default::default(),
             word_2: Default::default(),
             token: Default::default(),
@@ -84,16 +84,14 @@ impl<const R: usize, const C: usize, const H: usize> Logic for MatrixUnit<R, C, 
         for i in 0..R {
             self.pack.bytes[i].next = self.activation[i].val();
         }
-        self.word_0.clock.next = self.clock.val();
         self.word_1.clock.next = self.clock.val();
         self.word_2.clock.next = self.clock.val();
-        self.word_0.d.next = self.pack.word.val();
-        self.word_1.d.next = self.word_0.q.val();
+        self.word_1.d.next = self.pack.word.val();
         self.word_2.d.next = self.word_1.q.val();
 
         for i in 0..C {
             self.column[i].clock.next = self.clock.val();
-            self.column[i].activation_0.next = self.word_0.q.val();
+            self.column[i].activation_0.next = self.pack.word.val();
             self.column[i].activation_1.next = self.word_1.q.val();
             self.column[i].activation_2.next = self.word_2.q.val();
             self.column[i].weight.next = self.weight_row[i].val();

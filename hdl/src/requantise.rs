@@ -14,7 +14,7 @@
 //! `load` in cycle t, while `ready` is up, takes multiplier, steps and zero point of that
 //! cycle, and the sum of `value` and `bias` of the cycle before. An output of d digits
 //! lets the next be loaded in cycle t+d, where d is `step_count - idle_steps` (see
-//! [`quern_isa::numerics`]), but 4 at least; its `code` stands from cycle t+d+6 on, until
+//! [`quern_isa::numerics`]), but 3 at least; its `code` stands from cycle t+d+7 on, until
 //! that of the next. Time never depends on data.
 //!
 //! `even_code`: ties go to the even code, not to the even product.
@@ -47,7 +47,6 @@ pub struct Requantise<const W: usize, const Q: usize, const M: usize> {
     countdown: DFF<Bits<4>>,
     running: DFF<Bit>,
     /// That many cycles before the first digit.
-    wait_3: DFF<Bit>,
     wait_2: DFF<Bit>,
     wait_1: DFF<Bit>,
     first: DFF<Bit>,
@@ -63,22 +62,27 @@ pub struct Requantise<const W: usize, const Q: usize, const M: usize> {
     // One, two, ... cycles after the first and the last digit.
     first_1: DFF<Bit>,
     first_2: DFF<Bit>,
+    first_3: DFF<Bit>,
     last_1: DFF<Bit>,
     last_2: DFF<Bit>,
     last_3: DFF<Bit>,
     last_4: DFF<Bit>,
     last_5: DFF<Bit>,
+    last_6: DFF<Bit>,
     overflow_1: DFF<Bit>,
     negative_1: DFF<Bit>,
     zero_point_1: DFF<Bits<8>>,
+    overflow_3: DFF<Bit>,
+    negative_3: DFF<Bit>,
+    zero_point_3: DFF<Bits<8>>,
     rounding: Rounding<Q>,
-    up_4: DFF<Bit>,
+    up_5: DFF<Bit>,
     /// The code: bits 9 and 8, and the complement of the low byte.
-    page_5: DFF<Bits<2>>,
-    complement_5: DFF<Bits<8>>,
-    above_5: DFF<Bit>,
-    below_5: DFF<Bit>,
-    code_6: DFF<Bits<8>>,
+    page_6: DFF<Bits<2>>,
+    complement_6: DFF<Bits<8>>,
+    above_6: DFF<Bit>,
+    below_6: DFF<Bit>,
+    code_7: DFF<Bits<8>>,
 
     finished: Signal<Local, Bit>,
     last: Signal<Local, Bit>,
@@ -98,9 +102,8 @@ pub struct Requantise<const W: usize, const Q: usize, const M: usize> {
 
     /// What the countdown is at the last digit.
     end: Constant<Bits<4>>,
-    /// Steps of an output of the shortest time, four digits, and of three and two.
+    /// Steps of an output of the shortest time, three digits, and of two.
     least_steps: Constant<Bits<4>>,
-    three_digit_steps: Constant<Bits<4>>,
     two_digit_steps: Constant<Bits<4>>,
     digit_bits: Constant<Bits<W>>,
     digit_sign: Constant<Bits<W>>,
@@ -126,7 +129,6 @@ impl<const W: usize, const Q: usize, const M: usize> Default for Requantise<W, Q
             code: Default::default(),
             countdown: Default::default(),
             running: Default::default(),
-            wait_3: Default::default(),
             wait_2: Default::default(),
             wait_1: Default::default(),
             first: Default::default(),
@@ -140,21 +142,26 @@ impl<const W: usize, const Q: usize, const M: usize> Default for Requantise<W, Q
             scale: Default::default(),
             first_1: Default::default(),
             first_2: Default::default(),
+            first_3: Default::default(),
             last_1: Default::default(),
             last_2: Default::default(),
             last_3: Default::default(),
             last_4: Default::default(),
             last_5: Default::default(),
+            last_6: Default::default(),
             overflow_1: Default::default(),
             negative_1: Default::default(),
             zero_point_1: Default::default(),
+            overflow_3: Default::default(),
+            negative_3: Default::default(),
+            zero_point_3: Default::default(),
             rounding: Default::default(),
-            up_4: Default::default(),
-            page_5: Default::default(),
-            complement_5: Default::default(),
-            above_5: Default::default(),
-            below_5: Default::default(),
-            code_6: Default::default(),
+            up_5: Default::default(),
+            page_6: Default::default(),
+            complement_6: Default::default(),
+            above_6: Default::default(),
+            below_6: Default::default(),
+            code_7: Default::default(),
             finished: Default::default(),
             last: Default::default(),
             shifted: Default::default(),
@@ -171,8 +178,7 @@ impl<const W: usize, const Q: usize, const M: usize> Default for Requantise<W, Q
             is_low: Default::default(),
             is_high: Default::default(),
             end: Constant::new(bits(idle + 1)),
-            least_steps: Constant::new(bits(idle + 4)),
-            three_digit_steps: Constant::new(bits(idle + 3)),
+            least_steps: Constant::new(bits(idle + 3)),
             two_digit_steps: Constant::new(bits(idle + 2)),
             digit_bits: Constant::new(bits(Q as u64)),
             digit_sign: Constant::new(bits(Q as u64 - 1)),
@@ -191,7 +197,6 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             clock,
             countdown,
             running,
-            wait_3,
             wait_2,
             wait_1,
             first,
@@ -203,20 +208,25 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             held_zero_point,
             first_1,
             first_2,
+            first_3,
             last_1,
             last_2,
             last_3,
             last_4,
             last_5,
+            last_6,
             overflow_1,
             negative_1,
             zero_point_1,
-            up_4,
-            page_5,
-            complement_5,
-            above_5,
-            below_5,
-            code_6
+            overflow_3,
+            negative_3,
+            zero_point_3,
+            up_5,
+            page_6,
+            complement_6,
+            above_6,
+            below_6,
+            code_7
         );
         self.scale.clock.next = self.clock.val();
         self.rounding.clock.next = self.clock.val();
@@ -230,8 +240,7 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
         self.finished.next = self.countdown.q.val() == self.end.val();
         self.ready.next = self.finished.val();
         self.last.next = self.running.q.val() & self.finished.val();
-        self.wait_3.d.next = false;
-        self.wait_2.d.next = self.wait_3.q.val();
+        self.wait_2.d.next = false;
         self.wait_1.d.next = self.wait_2.q.val();
         self.first.d.next = self.wait_1.q.val();
         if self.finished.val() {
@@ -245,12 +254,10 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             if self.steps.val() < self.least_steps.val() {
                 self.countdown.d.next = self.least_steps.val();
                 self.first.d.next = false;
-                if self.steps.val() == self.three_digit_steps.val() {
+                if self.steps.val() == self.two_digit_steps.val() {
                     self.wait_1.d.next = true;
-                } else if self.steps.val() == self.two_digit_steps.val() {
-                    self.wait_2.d.next = true;
                 } else {
-                    self.wait_3.d.next = true;
+                    self.wait_2.d.next = true;
                 }
             }
         }
@@ -264,7 +271,7 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
             self.against_sign.next = !self.rest.q.val();
         }
         self.previous.d.next = self.rest.q.val().get_bit(self.digit_sign.val().index());
-        if self.wait_3.q.val() | self.wait_2.q.val() | self.wait_1.q.val() {
+        if self.wait_2.q.val() | self.wait_1.q.val() {
             self.rest.d.next = self.rest.q.val();
             self.previous.d.next = false;
         }
@@ -291,20 +298,28 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
         }
         self.first_1.d.next = self.first.q.val();
         self.first_2.d.next = self.first_1.q.val();
+        self.first_3.d.next = self.first_2.q.val();
+        // The next output may be three cycles behind.
+        if self.last_2.q.val() {
+            self.overflow_3.d.next = self.overflow_1.q.val();
+            self.negative_3.d.next = self.negative_1.q.val();
+            self.zero_point_3.d.next = self.zero_point_1.q.val();
+        }
         self.last_1.d.next = self.last.val();
         self.last_2.d.next = self.last_1.q.val();
         self.last_3.d.next = self.last_2.q.val();
         self.last_4.d.next = self.last_3.q.val();
         self.last_5.d.next = self.last_4.q.val();
+        self.last_6.d.next = self.last_5.q.val();
 
         self.rounding.digit.next = self.scale.fraction.val();
-        self.rounding.first.next = self.first_2.q.val();
+        self.rounding.first.next = self.first_3.q.val();
         self.rounding.half.next = self.scale.half.val();
         self.rounding.close.next = self.scale.close.val();
         self.rounding.whole.next = self.scale.whole.val();
-        self.rounding.odd.next = self.even_code.val() & self.zero_point_1.q.val().get_bit(0);
-        if self.last_3.q.val() {
-            self.up_4.d.next = self.rounding.up.val();
+        self.rounding.odd.next = self.even_code.val() & self.zero_point_3.q.val().get_bit(0);
+        if self.last_4.q.val() {
+            self.up_5.d.next = self.rounding.up.val();
         }
 
         // whole + zero point + up: the bit below brings in `up` as a carry, so that
@@ -313,44 +328,44 @@ impl<const W: usize, const Q: usize, const M: usize> Logic for Requantise<W, Q, 
         if self.scale.whole.val().get_bit(8) {
             self.whole.next = (bit_cast::<11, 9>(self.scale.whole.val()) << 1) | 0x401;
         }
-        self.offset.next = bit_cast::<11, 8>(self.zero_point_1.q.val()) << 1;
-        if self.up_4.q.val() {
-            self.offset.next = (bit_cast::<11, 8>(self.zero_point_1.q.val()) << 1) | 1;
+        self.offset.next = bit_cast::<11, 8>(self.zero_point_3.q.val()) << 1;
+        if self.up_5.q.val() {
+            self.offset.next = (bit_cast::<11, 8>(self.zero_point_3.q.val()) << 1) | 1;
         }
         self.total.next = self.whole.val() + self.offset.val();
-        self.page_5.d.next = self.total.val().get_bits::<2>(9);
-        self.complement_5.d.next = !self.total.val().get_bits::<8>(1);
-        self.above_5.d.next =
-            (self.scale.out_of_range.val() | self.overflow_1.q.val()) & !self.negative_1.q.val();
-        self.below_5.d.next =
-            (self.scale.out_of_range.val() | self.overflow_1.q.val()) & self.negative_1.q.val();
+        self.page_6.d.next = self.total.val().get_bits::<2>(9);
+        self.complement_6.d.next = !self.total.val().get_bits::<8>(1);
+        self.above_6.d.next =
+            (self.scale.out_of_range.val() | self.overflow_3.q.val()) & !self.negative_3.q.val();
+        self.below_6.d.next =
+            (self.scale.out_of_range.val() | self.overflow_3.q.val()) & self.negative_3.q.val();
 
         // Codes from -256 to 511 against bounds from 0 to 255. Comparing is the carry
         // of an addition, and with the complement at hand neither operand has to be
         // inverted for it.
         self.low_sum.next =
-            bit_cast::<9, 8>(self.low.val()) + bit_cast::<9, 8>(self.complement_5.q.val());
+            bit_cast::<9, 8>(self.low.val()) + bit_cast::<9, 8>(self.complement_6.q.val());
         self.high_with_carry.next = (bit_cast::<10, 8>(self.high.val()) << 1) | 1;
-        self.complement_with_carry.next = (bit_cast::<10, 8>(self.complement_5.q.val()) << 1) | 1;
+        self.complement_with_carry.next = (bit_cast::<10, 8>(self.complement_6.q.val()) << 1) | 1;
         self.high_sum.next = self.high_with_carry.val() + self.complement_with_carry.val();
-        self.is_low.next = self.below_5.q.val()
-            | (!self.above_5.q.val()
-                & (self.page_5.q.val().get_bit(1)
-                    | (!self.page_5.q.val().get_bit(0) & self.low_sum.val().get_bit(8))));
-        self.is_high.next = self.above_5.q.val()
-            | (!self.below_5.q.val()
-                & !self.page_5.q.val().get_bit(1)
-                & (self.page_5.q.val().get_bit(0) | !self.high_sum.val().get_bit(9)));
-        if self.last_5.q.val() {
-            self.code_6.d.next = !self.complement_5.q.val();
+        self.is_low.next = self.below_6.q.val()
+            | (!self.above_6.q.val()
+                & (self.page_6.q.val().get_bit(1)
+                    | (!self.page_6.q.val().get_bit(0) & self.low_sum.val().get_bit(8))));
+        self.is_high.next = self.above_6.q.val()
+            | (!self.below_6.q.val()
+                & !self.page_6.q.val().get_bit(1)
+                & (self.page_6.q.val().get_bit(0) | !self.high_sum.val().get_bit(9)));
+        if self.last_6.q.val() {
+            self.code_7.d.next = !self.complement_6.q.val();
             if self.is_high.val() {
-                self.code_6.d.next = self.high.val();
+                self.code_7.d.next = self.high.val();
             }
             if self.is_low.val() {
-                self.code_6.d.next = self.low.val();
+                self.code_7.d.next = self.low.val();
             }
         }
-        self.code.next = self.code_6.q.val();
+        self.code.next = self.code_7.q.val();
 
         if self.reset.val() {
             self.running.d.next = false;

@@ -8,9 +8,9 @@
 //! ```
 //! `take` answers `valid`: then the values have been read in the cycle before, and
 //! their parameters are read in this one. Of the lanes only the first `columns` take
-//! part. With d digits in the slowest lane's sum, 4 at least, the next `take` comes d
+//! part. With d digits in the slowest lane's sum, 3 at least, the next `take` comes d
 //! cycles later at the earliest, and `code` and `code_tag` stand, with a pulse on
-//! `done`, d+6 cycles later, and one cycle more.
+//! `done`, d+7 cycles later, and one cycle more.
 //!
 //! Number formats: those of [`Requantise`].
 
@@ -44,7 +44,8 @@ pub struct RequantiseGroup<const V: usize, const W: usize, const Q: usize, const
     running: DFF<Bit>,
     held_tag: DFF<Bit>,
     tag_1: DFF<Bit>,
-    tag_5: DFF<Bit>,
+    tag_4: DFF<Bit>,
+    tag_7: DFF<Bit>,
     // That many cycles after the slowest lane's last digit.
     last_1: DFF<Bit>,
     last_2: DFF<Bit>,
@@ -52,6 +53,7 @@ pub struct RequantiseGroup<const V: usize, const W: usize, const Q: usize, const
     last_4: DFF<Bit>,
     last_5: DFF<Bit>,
     last_6: DFF<Bit>,
+    last_7: DFF<Bit>,
     ready: Signal<Local, Bit>,
     taken: Signal<Local, Bit>,
     last: Signal<Local, Bit>,
@@ -87,13 +89,15 @@ impl<const V: usize, const W: usize, const Q: usize, const M: usize> Default
             running: Default::default(),
             held_tag: Default::default(),
             tag_1: Default::default(),
-            tag_5: Default::default(),
+            tag_4: Default::default(),
+            tag_7: Default::default(),
             last_1: Default::default(),
             last_2: Default::default(),
             last_3: Default::default(),
             last_4: Default::default(),
             last_5: Default::default(),
             last_6: Default::default(),
+            last_7: Default::default(),
             ready: Default::default(),
             taken: Default::default(),
             last: Default::default(),
@@ -111,8 +115,8 @@ impl<const V: usize, const W: usize, const Q: usize, const M: usize> Logic
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, running, held_tag, tag_1, tag_5, last_1, last_2, last_3, last_4, last_5,
-            last_6
+            self, clock, running, held_tag, tag_1, tag_4, tag_7, last_1, last_2, last_3, last_4,
+            last_5, last_6, last_7
         );
         self.ready.next = true;
         for i in 0..V {
@@ -152,18 +156,24 @@ impl<const V: usize, const W: usize, const Q: usize, const M: usize> Logic
         self.last_4.d.next = self.last_3.q.val();
         self.last_5.d.next = self.last_4.q.val();
         self.last_6.d.next = self.last_5.q.val();
-        if self.last_4.q.val() {
-            self.tag_5.d.next = self.tag_1.q.val();
+        self.last_7.d.next = self.last_6.q.val();
+        // Others may be three cycles behind each other.
+        if self.last_3.q.val() {
+            self.tag_4.d.next = self.tag_1.q.val();
         }
-        self.code_tag.next = self.tag_5.q.val();
-        self.done.next = self.last_6.q.val();
+        if self.last_6.q.val() {
+            self.tag_7.d.next = self.tag_4.q.val();
+        }
+        self.code_tag.next = self.tag_7.q.val();
+        self.done.next = self.last_7.q.val();
         self.active.next = self.running.q.val()
             | self.last_1.q.val()
             | self.last_2.q.val()
             | self.last_3.q.val()
             | self.last_4.q.val()
             | self.last_5.q.val()
-            | self.last_6.q.val();
+            | self.last_6.q.val()
+            | self.last_7.q.val();
         if self.reset.val() {
             self.running.d.next = false;
             self.last_1.d.next = false;
@@ -172,6 +182,7 @@ impl<const V: usize, const W: usize, const Q: usize, const M: usize> Logic
             self.last_4.d.next = false;
             self.last_5.d.next = false;
             self.last_6.d.next = false;
+            self.last_7.d.next = false;
         }
     }
 }

@@ -25,7 +25,7 @@ pub struct ActivationTimes {
 /// Cycles from the request of a word of accumulators to the one in which their memory
 /// is addressed: those that a position takes from the matrix sequencer to there.
 pub const fn accumulator_read_latency(lanes: usize) -> u64 {
-    lanes as u64 + 5
+    lanes as u64 + 4
 }
 
 /// `parameters` gives the parameter word at an index, as it is while the instruction
@@ -90,7 +90,7 @@ fn interval(
     columns: usize,
     parameters: impl Fn(usize) -> ChannelParameters,
 ) -> u64 {
-    const LEAST_DIGITS: u32 = 4;
+    const LEAST_DIGITS: u32 = 3;
     let rows = config.requantise_rows;
     (first..first + columns.min(config.vector_lanes))
         .map(|index| step_count(parameters(index).steps, rows) - idle_steps(rows))
@@ -126,7 +126,7 @@ impl Unit {
         self.ready = taken + interval;
         self.taken[self.outputs % ROOM] = taken;
         self.outputs += 1;
-        self.times.writes.push(self.ready + 7);
+        self.times.writes.push(self.ready + 8);
     }
 
     fn finish(mut self) -> ActivationTimes {

@@ -62,7 +62,7 @@ pub const CU: Config = Config {
     weight_rows: 256,
     accumulator_words: 256,
     parameter_words: 256,
-    requantise_rows: 4,
+    requantise_rows: 6,
     vector_lanes: 1,
     stream_bytes: 1,
     // What the image meets with some margin, not the board's 100 MHz.

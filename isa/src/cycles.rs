@@ -20,7 +20,7 @@ pub fn fetch_cycles(config: &Config) -> u64 {
 /// Cycles from lane 0 of an activation word at the array's input to its dot product
 /// at the output.
 pub const fn matrix_latency(lanes: usize) -> u32 {
-    lanes as u32 + 4
+    lanes as u32 + 3
 }
 
 /// Cycles in which no matrix instruction was under way, by what the next one stood behind:

@@ -16,7 +16,7 @@ use rust_hdl::prelude::*;
 use std::collections::VecDeque;
 
 type Tiny = ActivationUnit<4, 1, 32, 8, 6, 6, 4, 27>;
-type Cu = ActivationUnit<8, 1, 24, 9, 8, 8, 4, 27>;
+type Cu = ActivationUnit<8, 1, 24, 9, 8, 8, 6, 29>;
 type Asic16 = ActivationUnit<16, 16, 32, 13, 10, 10, 8, 31>;
 
 #[test]

@@ -701,13 +701,13 @@ fn run_matrix_sequencer<const R: usize>(instructions: &[MatrixOperands]) {
             assert_eq!(unit.advance.val(), at(0).is_some(), "{what}");
             // Weights keep their pace.
             let row = passes.iter().zip(0..).find_map(|(&first, tile)| {
-                let row = cycle.checked_sub(first + 1)?;
+                let row = cycle.checked_sub(first)?;
                 (row < R as u64).then_some(weight + tile * R as u64 + row)
             });
             if let Some(row) = row {
                 assert_eq!(unit.weight_address.val(), bits::<7>(row % 128), "{what}");
             }
-            let loads = passes.iter().any(|first| first + 2 == cycle);
+            let loads = passes.iter().any(|first| first + 1 == cycle);
             assert_eq!(unit.load.val(), loads, "{what}");
             let arrived = at(latency + 1);
             assert_eq!(unit.accumulator_valid.val(), arrived.is_some(), "{what}");

@@ -203,7 +203,7 @@ fn run<const R: usize, const C: usize, const H: usize>(
         end += pass.words.len().max(R) + pass.pause;
     }
     let latency = latency(R) as usize;
-    let cycles = end + latency + 1;
+    let cycles = end + latency + 2;
     // What is not used is noise: it must not matter.
     let noise = |cycle: usize, port: usize| (cycle * 151 + port * 37 + cycle * port) as u8;
     let mut activation: Vec<Vec<u8>> = (0..cycles)
@@ -219,9 +219,9 @@ fn run<const R: usize, const C: usize, const H: usize>(
         }
         for (n, word) in pass.words.iter().enumerate() {
             for (r, &byte) in word.iter().enumerate() {
-                activation[start + n + r][r] = byte;
+                activation[start + 1 + n + r][r] = byte;
             }
-            expected[start + n + latency] = Some(dot_products(word, &pass.tile));
+            expected[start + 1 + n + latency] = Some(dot_products(word, &pass.tile));
         }
     }
 

@@ -53,6 +53,7 @@ fn round_significand<const W: usize>() {
 #[test]
 fn digits_times_a_multiplier_give_the_exact_product() {
     digit_multiplier::<4, 27>(12_000);
+    digit_multiplier::<6, 29>(12_000);
     digit_multiplier::<8, 31>(12_000);
 }
 
@@ -71,8 +72,8 @@ fn digit_multiplier<const Q: usize, const M: usize>(values: usize) {
     let stream = samples((value, multipliers, lengths, 0usize..3), values);
     let point = Q * idle_steps(Q as u32) as usize;
     // What the outputs must be, by cycle.
-    let mut fractions: Vec<Option<i64>> = vec![None; 2];
-    let mut uppers: Vec<Option<i64>> = vec![None; 2];
+    let mut fractions: Vec<Option<i64>> = vec![None; 3];
+    let mut uppers: Vec<Option<i64>> = vec![None; 3];
     let mut held = None;
     for (value, multiplier, digits, pause) in stream {
         let value = wrap(value as i64, (digits * Q) as u32) as i64;
@@ -90,7 +91,7 @@ fn digit_multiplier<const Q: usize, const M: usize>(values: usize) {
             uppers.push((cycle + 1 == digits).then_some((product >> (digits * Q)) as i64));
             // A recorded cycle ends with its clock edge: the outputs are now those
             // of the next cycle.
-            let row = fractions.len() - 2;
+            let row = fractions.len() - 3;
             if let Some(fraction) = fractions[row] {
                 assert_eq!(unit.fraction.val(), low_bits(fraction));
             }
@@ -120,6 +121,7 @@ fn digit_multiplier<const Q: usize, const M: usize>(values: usize) {
 #[test]
 fn rounding_finds_every_tie_of_f32() {
     rounding::<4>();
+    rounding::<6>();
     rounding::<8>();
 }
 
@@ -260,9 +262,9 @@ fn run<const W: usize, const Q: usize, const M: usize>(
         if let (true, Some((_, parameters))) = (unit.take.val(), next) {
             let rows = Q as u32;
             let digits = step_count(parameters.steps, rows) - idle_steps(rows);
-            let interval = digits.max(4);
+            let interval = digits.max(3);
             take_at = cycle + interval;
-            done_at.push_back(cycle + interval + 6);
+            done_at.push_back(cycle + interval + 7);
             next = pending.next();
             valid = false;
         }
@@ -418,7 +420,7 @@ fn requantise_matches_the_number_semantics_on_tiny() {
 
 #[test]
 fn requantise_matches_the_number_semantics_on_cu() {
-    requantise_matches::<24, 4, 27>();
+    requantise_matches::<24, 6, 29>();
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub fn store(config: &Config, words: usize) -> u64 {
 /// for the scales that occur most: 2^-10 or so.
 pub fn output_cycles(config: &Config) -> u64 {
     const SHIFT: u32 = 33;
-    const LEAST: u32 = 4;
+    const LEAST: u32 = 3;
     let rows = config.requantise_rows;
     (SHIFT.div_ceil(rows) - numerics::idle_steps(rows)).max(LEAST) as u64
 }
@@ -91,7 +91,7 @@ pub fn matrix_ends(config: &Config) -> u64 {
 /// Cycles from an activate's first request to its first output, and from its last output to
 /// the next one's request.
 pub fn activate_ends(config: &Config) -> u64 {
-    const QUEUE_AND_WRITE: u64 = 17;
+    const QUEUE_AND_WRITE: u64 = 18;
     accumulator_read_latency(config.lanes) + QUEUE_AND_WRITE
 }
 
