@@ -55,6 +55,8 @@ pub struct FlashChip {
     waking: u32,
     wake_cycles: u32,
     selected: bool,
+    /// Whether it was awake when it was selected.
+    attentive: bool,
     clock: bool,
     phase: Phase,
     /// Bits taken in this phase.
@@ -82,6 +84,7 @@ impl FlashChip {
             waking: 0,
             wake_cycles,
             selected: false,
+            attentive: false,
             clock: false,
             phase: Phase::Ignoring,
             bits: 0,
@@ -125,6 +128,7 @@ impl FlashChip {
         }
         if !self.selected {
             self.selected = true;
+            self.attentive = !self.asleep && self.waking == 0;
             self.phase = Phase::Command;
             (self.bits, self.shift) = (0, 0);
         }
@@ -182,14 +186,17 @@ impl FlashChip {
 
     fn begin(&mut self, command: u8) {
         self.command = command;
-        if (self.asleep || self.waking > 0) && command != WAKE {
+        if !self.attentive && command != WAKE {
             self.violations.push(Violation::Asleep(command));
             self.command = 0;
             return self.enter(Phase::Ignoring);
         }
         let phase = match command {
             READ | FAST_READ | DUAL_READ => Phase::Address,
-            IDENTIFY => Phase::Data,
+            IDENTIFY => {
+                self.address = 0;
+                Phase::Data
+            }
             SLEEP | WAKE => Phase::Ignoring,
             _ => {
                 self.violations.push(Violation::UnknownCommand(command));
