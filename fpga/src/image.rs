@@ -83,7 +83,8 @@ impl Recipe<'_> {
         cache: &Cache,
         folder: &Path,
     ) -> Result<Search, BuildError> {
-        let netlist = synthesis_key(self.verilog, self.top, toolchain);
+        let inputs = synthesis::inputs(self.verilog, self.top);
+        let netlist = netlist_key(&inputs, toolchain).to_string();
         let place = |seed: u32, stop: &dyn Fn() -> bool| {
             let own = placement::folder_of(folder, seed);
             fs::create_dir_all(&own).map_err(BuildError::io("creating", &own))?;
@@ -151,9 +152,8 @@ pub fn synthesise(
     cache: &Cache,
     folder: &Path,
 ) -> Result<CellCounts, BuildError> {
-    let key = synthesis_key(verilog, top, toolchain);
     let inputs = synthesis::inputs(verilog, top);
-    let key = Key::new("synthesis", &[("key", &key)]);
+    let key = netlist_key(&inputs, toolchain);
     let files = [NETLIST, NETLIST_VERILOG, synthesis::LOG];
     let origin = cache.step(&key, &files, folder, || {
         synthesis::map(verilog, top, folder).map(drop)
@@ -166,13 +166,12 @@ pub fn synthesise(
     synthesis::counts(folder, top)
 }
 
-/// Everything a netlist depends on.
-fn synthesis_key(verilog: &str, top: &str, toolchain: &Toolchain) -> String {
-    let inputs = synthesis::inputs(verilog, top);
+/// Of everything a netlist depends on.
+fn netlist_key(inputs: &[(&str, String)], toolchain: &Toolchain) -> Key {
     let tools = toolchain.text();
     let inputs = inputs.iter().map(|(file, text)| (*file, text.as_str()));
     let all: Vec<(&str, &str)> = inputs.chain([("tools", tools.as_str())]).collect();
-    Key::new("netlist", &all).to_string()
+    Key::new("netlist", &all)
 }
 
 /// Packs the placement that was kept. Returns the image's size in bytes.

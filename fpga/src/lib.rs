@@ -10,10 +10,9 @@
 //!  flow: export ─► synthesis (mapping) ─► place and route ─► bitstream, report
 //! ```
 //! The board's FPGA is an iCE40 HX8K: 7,680 logic cells, 32 block RAMs of 4 kbit, no
-//! multipliers. [`mapping`] says how 48 of them fit nevertheless.
+//! multipliers. [`mapping`] says how 40 of them fit nevertheless.
 //!
-//! **Using the image.** `iceprog build/fpga/cu/quern.bin` writes it to the board's
-//! flash. The second serial port of the board's USB chip then carries the two byte
+//! **Using the image.** `quern fpga flash` writes it to the board's flash. The second serial port of the board's USB chip then carries the two byte
 //! streams of a program at 1 Mbaud, in the frames of [`quern_isa::link`]
 //! ([`SerialLink`]). [`StatusLeds`] says what the LEDs mean; the button resets.
 

@@ -165,7 +165,9 @@ impl Tool {
                 program,
                 step,
                 status,
-                tail: tail(&log),
+                tail: tail(&String::from_utf8_lossy(
+                    &fs::read(&log).unwrap_or_default(),
+                )),
             }),
         }
     }
@@ -196,9 +198,8 @@ fn wait(child: &mut Child, stop: &dyn Fn() -> bool) -> io::Result<Ended> {
     Ok(ended)
 }
 
-fn tail(log: &Path) -> String {
-    let bytes = fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
+/// The end of a tool's messages.
+pub fn tail(text: &str) -> String {
     let lines: Vec<&str> = text
         .lines()
         .filter(|line| !line.trim().is_empty())

@@ -8,7 +8,7 @@
 //! It depends on the instruction and the parameter words, never on data, and on no
 //! other unit: its reads are always granted, and its writes come first.
 
-use crate::numerics::{idle_steps, step_count};
+use crate::numerics::{self, step_count, LEAST_INTERVAL};
 use crate::{Activate, ChannelParameters, Combine, Config, Vector};
 
 /// Cycles, counted from that of the start pulse, 0; ascending.
@@ -90,11 +90,10 @@ fn interval(
     columns: usize,
     parameters: impl Fn(usize) -> ChannelParameters,
 ) -> u64 {
-    const LEAST_DIGITS: u32 = 3;
     let rows = config.requantise_rows;
     (first..first + columns.min(config.vector_lanes))
-        .map(|index| step_count(parameters(index).steps, rows) - idle_steps(rows))
-        .fold(LEAST_DIGITS, u32::max) as u64
+        .map(|index| numerics::interval(step_count(parameters(index).steps, rows), rows))
+        .fold(LEAST_INTERVAL, u32::max) as u64
 }
 
 /// From the queue on.

@@ -10,6 +10,8 @@
 
 use crate::activation_cycles::{accumulator_read_latency, ActivationTimes};
 use crate::{Config, Counters, Instruction, Source, Space, Unit, Waits};
+use serde::Serialize;
+use std::ops::{Add, Sub};
 
 /// Cycles from the first beat of an instruction to the one that starts it, without
 /// waiting, included.
@@ -25,7 +27,7 @@ pub const fn matrix_latency(lanes: usize) -> u32 {
 
 /// Cycles in which no matrix instruction was under way, by what the next one stood behind:
 /// instructions start in order, so it is what the sequencer waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Idle {
     /// Before the first matrix instruction of a run.
     pub start_up: u64,
@@ -35,6 +37,38 @@ pub struct Idle {
     pub activation: u64,
     /// A store.
     pub store: u64,
+}
+
+impl Idle {
+    /// Start-up waits for the stream, too: for the first instructions, weights and inputs.
+    pub fn of_stream(&self) -> u64 {
+        self.start_up + self.stream
+    }
+
+    fn zip(self, other: Idle, with: impl Fn(u64, u64) -> u64) -> Idle {
+        Idle {
+            start_up: with(self.start_up, other.start_up),
+            stream: with(self.stream, other.stream),
+            activation: with(self.activation, other.activation),
+            store: with(self.store, other.store),
+        }
+    }
+}
+
+impl Add for Idle {
+    type Output = Idle;
+
+    fn add(self, other: Idle) -> Idle {
+        self.zip(other, |a, b| a + b)
+    }
+}
+
+impl Sub for Idle {
+    type Output = Idle;
+
+    fn sub(self, other: Idle) -> Idle {
+        self.zip(other, |a, b| a - b)
+    }
 }
 
 /// Follows a run. Cycle 0 takes the first beat of `begin`.

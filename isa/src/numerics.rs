@@ -119,6 +119,14 @@ pub const fn step_count(steps: u8, rows: u32) -> u32 {
     }
 }
 
+/// Cycles from one output of a requantiser to the next, however few digits the sum has.
+pub const LEAST_INTERVAL: u32 = 3;
+
+/// Cycles from an output that takes so many steps to the next: one for each digit of the sum.
+pub fn interval(steps: u32, rows: u32) -> u32 {
+    (steps - idle_steps(rows)).max(LEAST_INTERVAL)
+}
+
 /// One output of the activation unit, before the table: `sum` is the accumulator
 /// plus the bias, sign-extended from the accumulator width.
 ///

@@ -12,6 +12,7 @@
 use crate::check::Obstacle;
 use crate::equivalence::{compare, Side, Verdict};
 use crate::tool::Tool;
+use quern_fpga::pins::{DEVICE, PACKAGE};
 use quern_fpga::synthesis;
 use quern_hdl::verilog::{Direction, Port, Verilog};
 use std::fmt::Write as _;
@@ -35,8 +36,7 @@ const fn icestorm(program: &'static str) -> Tool {
 
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// The HX8K's balls in the board's package; the first one can drive a clock net.
-const PACKAGE: &str = "cb132";
+/// The balls of the board's package; the first one can drive a clock net.
 #[rustfmt::skip]
 const BALLS: [&str; 95] = [
     "P7", "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A10", "A11", "A12", "B1", "B14", "C1", "C3",
@@ -71,7 +71,7 @@ pub fn check(unit: &Verilog) -> Result<Comparison, Obstacle> {
     std::fs::write(path.join("balls.pcf"), &top.balls)?;
     #[rustfmt::skip]
     NEXTPNR.run(
-        &["--hx8k", "--package", PACKAGE, "--json", synthesis::NETLIST, "--pcf", "balls.pcf",
+        &[&format!("--{DEVICE}"), "--package", PACKAGE, "--json", synthesis::NETLIST, "--pcf", "balls.pcf",
           "--asc", "routed.asc", "--seed", "1", "-q"],
         path,
         PATIENCE,

@@ -1,14 +1,12 @@
 //! Runs the tools of the checks, each with a time limit.
 
+use quern_fpga::tool::tail;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use thiserror::Error;
-
-/// Lines of a failed tool's messages that its error shows.
-const TAIL_LINES: usize = 12;
 
 /// `timeout` says so by its exit code.
 const TIMED_OUT: i32 = 124;
@@ -132,14 +130,6 @@ fn search_path() -> OsString {
     let folders = std::env::split_paths(&path).chain([here.join("build/venv/bin")]);
     // A folder with a colon in its name can't be searched.
     std::env::join_paths(folders).unwrap_or(path)
-}
-
-fn tail(text: &str) -> String {
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
 }
 
 #[cfg(test)]

@@ -48,10 +48,10 @@ pub fn run(arguments: &Bench) -> Result<()> {
         .collect::<Result<_>>()?;
     let mut simulation = Vec::new();
     let mut skipped = None;
-    for target in [Target::Rtl, Target::Verilator] {
+    for (target, simulator) in [(Target::Rtl, "RustHDL"), (Target::Verilator, "Verilator")] {
         for config in CONFIGS {
             spinner.message(format!("{} of {}", target.name(), config.name));
-            match simulation_figure(&target, config) {
+            match simulation_figure(&target, simulator, config) {
                 Ok(figure) => simulation.push(figure),
                 // Only Verilator may be missing; the RTL needs nothing.
                 Err(error) if target == Target::Verilator => skipped = Some(error),
@@ -160,7 +160,11 @@ fn dense_program(config: &Config, size: usize) -> Program {
 }
 
 /// The digit classifier, one image after another.
-fn simulation_figure(target: &Target, config: Config) -> Result<SimulationFigure> {
+fn simulation_figure(
+    target: &Target,
+    simulator: &'static str,
+    config: Config,
+) -> Result<SimulationFigure> {
     let compiled = compile(
         demo::MODEL,
         &config,
@@ -178,12 +182,7 @@ fn simulation_figure(target: &Target, config: Config) -> Result<SimulationFigure
         Ok(run.counters.cycles as u64)
     })?;
     Ok(SimulationFigure {
-        simulator: match target {
-            Target::Rtl => "RustHDL",
-            Target::Verilator => "Verilator",
-            Target::Reference => "reference",
-            Target::Board(_) => "board",
-        },
+        simulator,
         config: config.name,
         cycles_per_second,
     })

@@ -29,47 +29,13 @@ struct Figures {
     convolutions: f64,
     /// The same over those of them in which the array did not wait for the stream.
     convolutions_without_stream: f64,
-    idle: IdleFigures,
+    idle: Idle,
     /// Share of the cycles in which the input port took a beat.
     input_busy: f64,
     bytes_in: usize,
     bytes_out: usize,
     inferences_per_second: f64,
     layers: Vec<LayerFigures>,
-}
-
-/// Cycles in which no matrix instruction was under way, by what was waited for.
-#[derive(Serialize, Clone, Copy, Default)]
-struct IdleFigures {
-    start_up: u64,
-    stream: u64,
-    activation: u64,
-    store: u64,
-}
-
-impl IdleFigures {
-    fn between(from: Idle, to: Idle) -> IdleFigures {
-        IdleFigures {
-            start_up: to.start_up - from.start_up,
-            stream: to.stream - from.stream,
-            activation: to.activation - from.activation,
-            store: to.store - from.store,
-        }
-    }
-
-    fn plus(self, other: IdleFigures) -> IdleFigures {
-        IdleFigures {
-            start_up: self.start_up + other.start_up,
-            stream: self.stream + other.stream,
-            activation: self.activation + other.activation,
-            store: self.store + other.store,
-        }
-    }
-
-    /// Start-up waits for the stream, too: for the first instructions, weights and inputs.
-    fn of_stream(&self) -> u64 {
-        self.start_up + self.stream
-    }
 }
 
 #[derive(Serialize)]
@@ -80,7 +46,7 @@ struct LayerFigures {
     /// From the start of its first matrix, vector or store to that of the next layer's.
     /// (Loads run ahead, in the time of the layer before.)
     cycles: u64,
-    idle: IdleFigures,
+    idle: Idle,
     utilisation: f64,
     utilisation_without_stream: f64,
     bound: &'static str,
@@ -184,7 +150,7 @@ fn measure(path: &Path, config: &Config) -> Result<Figures> {
         ),
         idle: layers
             .iter()
-            .fold(IdleFigures::default(), |sum, layer| sum.plus(layer.idle)),
+            .fold(Idle::default(), |sum, layer| sum + layer.idle),
         input_busy: beats as f64 / cycles as f64,
         bytes_in: report.totals.bytes_in,
         bytes_out: report.totals.bytes_out,
@@ -234,8 +200,8 @@ fn run_traced(compiled: &Compiled, input: &Array) -> Result<(Counters, Vec<Start
 
 /// Cycles of each layer, until the next one's begin, and those of them in which the array
 /// was idle.
-fn layer_cycles(compiled: &Compiled, starts: &[Start], end: u32) -> Vec<(u64, IdleFigures)> {
-    let mut cycles = vec![(0, IdleFigures::default()); compiled.report.layers.len()];
+fn layer_cycles(compiled: &Compiled, starts: &[Start], end: u32) -> Vec<(u64, Idle)> {
+    let mut cycles = vec![(0, Idle::default()); compiled.report.layers.len()];
     let stretches = compiled.stretches();
     let ends = stretches.iter().skip(1).map(|&(first, _)| first);
     // A stretch without computation takes no time of its own.
@@ -255,7 +221,7 @@ fn layer_cycles(compiled: &Compiled, starts: &[Start], end: u32) -> Vec<(u64, Id
         let (next, next_idle) = next.map_or((end, last), |&(next, idle, _)| (next, idle));
         let (sum, idles) = &mut cycles[layer];
         *sum += next.saturating_sub(start) as u64;
-        *idles = idles.plus(IdleFigures::between(idle, next_idle));
+        *idles = *idles + (next_idle - idle);
     }
     cycles
 }
@@ -293,7 +259,7 @@ fn print(figures: &[Figures], layers: bool) {
 }
 
 /// Cycles, by what the array waits for.
-fn waits(idle: &IdleFigures) -> String {
+fn waits(idle: &Idle) -> String {
     let waits = [
         ("to start", idle.start_up),
         ("for the stream", idle.stream),

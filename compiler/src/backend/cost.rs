@@ -71,9 +71,8 @@ pub fn store(config: &Config, words: usize) -> u64 {
 /// for the scales that occur most: 2^-10 or so.
 pub fn output_cycles(config: &Config) -> u64 {
     const SHIFT: u32 = 33;
-    const LEAST: u32 = 3;
     let rows = config.requantise_rows;
-    (SHIFT.div_ceil(rows) - numerics::idle_steps(rows)).max(LEAST) as u64
+    numerics::interval(SHIFT.div_ceil(rows), rows) as u64
 }
 
 /// Cycles of a matrix instruction: a pass of all positions per tile, which lasts at least

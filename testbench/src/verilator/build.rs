@@ -93,8 +93,6 @@ pub struct Recipe<'a> {
     pub verilog: &'a str,
     /// The module that is compiled.
     pub top: &'a str,
-    /// Verilator's configuration file.
-    pub settings: &'a str,
     /// The C interface.
     pub shim: &'a str,
     /// For the shim, as in `-DNAME=VALUE`.
@@ -108,7 +106,6 @@ pub fn core(config: &Config) -> Result<PathBuf, VerilatorError> {
         name: config.name,
         verilog: &verilog.text,
         top: TOP,
-        settings: &settings(&verilog.text),
         shim: SHIM,
         defines: &[format!("-DQUERN_STREAM_BYTES={}", config.stream_bytes)],
     })
@@ -120,12 +117,12 @@ pub fn model(recipe: &Recipe) -> Result<PathBuf, VerilatorError> {
         name,
         verilog,
         top,
-        settings,
         shim,
         defines,
     } = recipe;
+    let settings = settings(verilog);
     let mut hasher = DefaultHasher::new();
-    (verilog, top, settings, shim, defines).hash(&mut hasher);
+    (verilog, top, &settings, shim, defines).hash(&mut hasher);
     (VERILATOR_OPTIONS, MAKE_OPTIONS, OBJECTS).hash(&mut hasher);
     (version("verilator")?, version("g++")?, version("make")?).hash(&mut hasher);
     let models = build_directory().join("verilator");
@@ -134,14 +131,14 @@ pub fn model(recipe: &Recipe) -> Result<PathBuf, VerilatorError> {
     // One build at a time in this process: the others will find it done.
     let _turn = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     if !library.exists() {
-        build(recipe, &models, &directory)?;
+        build(recipe, &settings, &models, &directory)?;
     }
     Ok(library)
 }
 
-/// Settings that keep the array's columns functions of their own. All of them in one
+/// Verilator's configuration file, which keeps the array's columns functions of their own. All of them in one
 /// would run no faster, and take g++ minutes.
-pub fn settings(verilog: &str) -> String {
+fn settings(verilog: &str) -> String {
     let columns = verilog.lines().filter_map(|line| {
         let name = line.strip_prefix("module column_")?;
         let end = name.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')?;
@@ -156,7 +153,12 @@ pub fn settings(verilog: &str) -> String {
 
 /// Builds in a directory of its own and renames it: whoever is second finds the work
 /// done, and nobody ever sees half a model.
-fn build(recipe: &Recipe, models: &Path, directory: &Path) -> Result<(), VerilatorError> {
+fn build(
+    recipe: &Recipe,
+    settings: &str,
+    models: &Path,
+    directory: &Path,
+) -> Result<(), VerilatorError> {
     let at = |path: &Path| {
         let path = path.to_owned();
         move |source| VerilatorError::Io { path, source }
@@ -168,7 +170,7 @@ fn build(recipe: &Recipe, models: &Path, directory: &Path) -> Result<(), Verilat
         .map_err(at(models))?;
     let path = workshop.path();
     std::fs::write(path.join("quern.v"), recipe.verilog).map_err(at(path))?;
-    std::fs::write(path.join("settings.vlt"), recipe.settings).map_err(at(path))?;
+    std::fs::write(path.join("settings.vlt"), settings).map_err(at(path))?;
     std::fs::write(path.join("shim.cpp"), recipe.shim).map_err(at(path))?;
 
     let run = |tool: &'static str, arguments: &[&str]| run(tool, arguments, path, recipe.name);

@@ -65,7 +65,6 @@ impl Pins {
             name,
             verilog,
             top,
-            settings: &build::settings(verilog),
             shim: SHIM,
             defines: &[],
         })?;

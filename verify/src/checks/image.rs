@@ -1,11 +1,11 @@
 //! What is in an image: small units, each placed by itself.
 
+use super::exported;
 use crate::check::{Check, Evidence, Figures, Group, Obstacle, Outcome};
 use crate::equivalence::Verdict;
 use crate::image;
-use quern_hdl::verilog::{self, Verilog};
+use quern_hdl::verilog::Verilog;
 use quern_hdl::{BeatRing, GridCounter, Lane, Loader, MatrixSequencer, Sequencer};
-use rust_hdl::prelude::Block;
 
 struct Unit {
     name: &'static str,
@@ -78,9 +78,4 @@ fn check(unit: Unit) -> Check {
         true => check,
         false => check.only_in_full(),
     }
-}
-
-fn exported(mut unit: impl Block) -> Result<Verilog, Obstacle> {
-    unit.connect_all();
-    verilog::export(&unit, "dut").map_err(|error| Obstacle::Other(error.to_string()))
 }

@@ -5,7 +5,9 @@ mod image;
 mod mutation;
 mod proofs;
 
-use crate::check::{Check, Group};
+use crate::check::{Check, Group, Obstacle};
+use quern_hdl::verilog::{self, Verilog};
+use rust_hdl::prelude::Block;
 
 /// Every check. A claim that is only planned stands here until its check is written.
 pub fn all() -> Vec<Check> {
@@ -17,6 +19,12 @@ pub fn all() -> Vec<Check> {
     checks.extend(host::all());
     checks.sort_by_key(|check| check.group);
     checks
+}
+
+/// A unit's Verilog with top module `dut`.
+fn exported(mut unit: impl Block) -> Result<Verilog, Obstacle> {
+    unit.connect_all();
+    verilog::export(&unit, "dut").map_err(|error| Obstacle::Other(error.to_string()))
 }
 
 fn planned() -> Vec<Check> {

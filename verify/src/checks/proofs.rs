@@ -1,9 +1,10 @@
 //! The proofs; each one's properties are in `verify/proofs/NAME.sv`.
 
+use super::exported;
 use crate::check::{Check, Obstacle};
 use crate::proof::{Fault, Method, Proof};
 use quern_hdl::{
-    verilog, AddressGenerator, BeatRing, Counters, GridAddress, GridCounter, LoadableCounter,
+    AddressGenerator, BeatRing, Counters, GridAddress, GridCounter, LoadableCounter,
     MultiplierStage2Signed, MultiplierStage3, RoundSignificand, Sequencer, Store, ValueQueue,
 };
 use rust_hdl::prelude::Block;
@@ -16,7 +17,7 @@ const PROOFS: [Proof; 13] = [
     Proof {
         name: "multiplier_stage",
         claim: "three rows of the multiplier give 4*y + low = x + a*w for all operands",
-        design: || exported(MultiplierStage3::default()),
+        design: || text(MultiplierStage3::default()),
         method: Method::Combinational,
         faults: &[Fault {
             text: "sum = x + a",
@@ -26,7 +27,7 @@ const PROOFS: [Proof; 13] = [
     Proof {
         name: "multiplier_stage_signed",
         claim: "the last two rows of the multiplier give 2*y + low = x + a*w, w signed, for all operands",
-        design: || exported(MultiplierStage2Signed::default()),
+        design: || text(MultiplierStage2Signed::default()),
         method: Method::Combinational,
         faults: &[Fault {
             text: "difference = x - a",
@@ -36,7 +37,7 @@ const PROOFS: [Proof; 13] = [
     Proof {
         name: "round_significand",
         claim: "32-bit sums are rounded to 24 significant bits, half to even",
-        design: || exported(RoundSignificand::<32>::default()),
+        design: || text(RoundSignificand::<32>::default()),
         method: Method::Combinational,
         faults: &[Fault {
             text: "odd = value[3]",
@@ -46,7 +47,7 @@ const PROOFS: [Proof; 13] = [
     Proof {
         name: "loadable_counter",
         claim: "a loadable counter loads, steps down by one, or stands",
-        design: || exported(LoadableCounter::<9>::down()),
+        design: || text(LoadableCounter::<9>::down()),
         method: Method::Induction { depth: 2 },
         faults: &[Fault {
             text: "step ^ down",
@@ -56,7 +57,7 @@ const PROOFS: [Proof; 13] = [
     Proof {
         name: "beat_ring",
         claim: "the beat ring is one-hot, and moves only with `advance`",
-        design: || exported(BeatRing::<16>::default()),
+        design: || text(BeatRing::<16>::default()),
         method: Method::Induction { depth: 2 },
         faults: &[Fault {
             text: "if (last)",
@@ -66,7 +67,7 @@ const PROOFS: [Proof; 13] = [
     Proof {
         name: "grid_counter",
         claim: "a grid counter visits rows of x_count and grids of y_count places (8-bit counts)",
-        design: || exported(GridCounter::<8, 8>::default()),
+        design: || text(GridCounter::<8, 8>::default()),
         method: Method::Induction { depth: 2 },
         faults: &[Fault {
             text: "step_y = step & last_x_q",
@@ -76,7 +77,7 @@ const PROOFS: [Proof; 13] = [
     Proof {
         name: "grid_address",
         claim: "a grid address is first + y*y_stride + x*x_stride (4-bit addresses)",
-        design: || exported(GridAddress::<4>::default()),
+        design: || text(GridAddress::<4>::default()),
         method: Method::Induction { depth: 2 },
         faults: &[Fault {
             text: "stride = y_stride",
@@ -86,7 +87,7 @@ const PROOFS: [Proof; 13] = [
     Proof {
         name: "address_generator",
         claim: "the address generator takes every tap and position once, in the order asked for (2-bit counts)",
-        design: || exported(AddressGenerator::<2>::default()),
+        design: || text(AddressGenerator::<2>::default()),
         method: Method::Bounded { cycles: 10 },
         faults: &[Fault {
             text: "advance & (taps_inside_q",
@@ -96,7 +97,7 @@ const PROOFS: [Proof; 13] = [
     Proof {
         name: "value_queue",
         claim: "the value queue is `ready` only with a value, within 3 cycles of having one, and never forgets how many it holds",
-        design: || exported(ValueQueue::<1, 2>::default()),
+        design: || text(ValueQueue::<1, 2>::default()),
         method: Method::Induction { depth: 4 },
         faults: &[Fault {
             text: "head_q + 5'd1",
@@ -106,7 +107,7 @@ const PROOFS: [Proof; 13] = [
     Proof {
         name: "value_queue_order",
         claim: "values leave the queue once each, unchanged and in order",
-        design: || exported(ValueQueue::<1, 2>::default()),
+        design: || text(ValueQueue::<1, 2>::default()),
         method: Method::Bounded { cycles: 12 },
         faults: &[Fault {
             text: ".read_address(tail_q)",
@@ -116,7 +117,7 @@ const PROOFS: [Proof; 13] = [
     Proof {
         name: "sequencer",
         claim: "a fetched instruction starts one unit that is free, or is refused, in the cycle after the units it waits for are idle; an error stands until reset (asic16)",
-        design: || exported(Sequencer::new(&quern_isa::ASIC16)),
+        design: || text(Sequencer::new(&quern_isa::ASIC16)),
         method: Method::Induction { depth: 3 },
         faults: &[Fault {
             text: "(store_busy & (waits_q[2] | is_store_q",
@@ -126,7 +127,7 @@ const PROOFS: [Proof; 13] = [
     Proof {
         name: "store",
         claim: "the output stream's beat stays, unchanged, until it is taken; a store sends its words' beats and ends",
-        design: || exported(Store::<4, 4, 24, 1, 3>::default()),
+        design: || text(Store::<4, 4, 24, 1, 3>::default()),
         method: Method::Bounded { cycles: 14 },
         faults: &[Fault {
             text: "(output_ready | ~valid_q)",
@@ -136,7 +137,7 @@ const PROOFS: [Proof; 13] = [
     Proof {
         name: "counters",
         claim: "counters count their events, and are back in place after they have been rotated out",
-        design: || exported(Counters::<1>::default()),
+        design: || text(Counters::<1>::default()),
         method: Method::Bounded { cycles: 24 },
         faults: &[Fault {
             text: "head_word_q >> 8",
@@ -145,10 +146,6 @@ const PROOFS: [Proof; 13] = [
     },
 ];
 
-/// A unit's Verilog with top module `dut`.
-fn exported(mut unit: impl Block) -> Result<String, Obstacle> {
-    unit.connect_all();
-    verilog::export(&unit, "dut")
-        .map(|verilog| verilog.text)
-        .map_err(|error| Obstacle::Other(error.to_string()))
+fn text(unit: impl Block) -> Result<String, Obstacle> {
+    exported(unit).map(|verilog| verilog.text)
 }
