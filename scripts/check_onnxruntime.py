@@ -7,8 +7,8 @@ The digit classifiers run on every configuration: all images on the reference an
 under Verilator, and twenty through the perceptron on the RTL. The networks with the
 shapes of MLPerf Tiny run on the reference; `--long` adds Verilator. Seeded random
 networks over all operators follow (scripts/conformance), some of them under Verilator,
-too: 20, or 150 with `--long`. An output that differs in one
-bit is a failure.
+too: 20, or 150 with `--long`. An output that differs in one bit is a failure, and so is a
+memory or a number of cycles that is not the reference's.
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@
     scripts/conformance --seed 17 --graphs 1 --keep build/seed-17
 
 Every network runs in ONNX Runtime and, on each configuration, through `quern run`;
-outputs are compared bit by bit. A model that Quern refuses has failed too. A failing
-network is cut down to the layer that fails and saved in build/conformance/seed-N.
+outputs are compared bit by bit. A model that Quern refuses has failed too. Under
+Verilator every memory and the cycles of each program run must be the reference's. A
+failing network is cut down to the layer that fails and saved in build/conformance/seed-N.
 
 Where ONNX Runtime sums floats instead of integers (docs/numerics.md), the last bit is
 its processor's choice: if the first tensor that differs is such a sum, and by one
@@ -63,6 +64,8 @@ class Verdict:
     out_of_range: list[str] = field(default_factory=list)
     has_float_layers: bool = False
     operators: set[str] = field(default_factory=set)
+    # Program runs whose memories and cycles were the reference's, by configuration.
+    agreed_runs: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -113,8 +116,20 @@ def summarise(verdicts: list[Verdict]) -> Summary:
     print(f"{len(narrow)} networks with a layer beyond the 24-bit accumulators of cu, refused there")
     if narrow:
         print(f"  seeds {' '.join(str(verdict.seed) for verdict in narrow)}")
+    print_agreement(verdicts)
     failed = sum(bool(verdict.failures) for verdict in verdicts)
     return Summary(len(verdicts) - failed - len(different), failed, len(different))
+
+
+def print_agreement(verdicts: list[Verdict]) -> None:
+    simulated = [verdict.agreed_runs for verdict in verdicts if verdict.agreed_runs]
+    if simulated:
+        runs = sum(simulated, Counter())
+        each = ", ".join(f"{runs[config]} on {config}" for config in CONFIGS if config in runs)
+        print(
+            f"{len(simulated)} networks under Verilator: all memories and the cycles of all"
+            f" program runs are the reference's ({each})"
+        )
 
 
 # --- One network ---
@@ -169,6 +184,8 @@ class Trial:
         outcomes: dict[str, Outcome] = {}
         for config in self.plan.configs:
             outcome, _ = self.compare(self.case, target, config)
+            if outcome.report and outcome.report.get("against"):
+                verdict.agreed_runs[config] += outcome.report["program_runs"]
             if outcome.kind == "out of range":
                 verdict.out_of_range.append(config)
             elif not outcome.equal:
@@ -257,7 +274,11 @@ def main() -> None:
     parser.add_argument("--on", choices=["reference", "verilator"], default="reference")
     parser.add_argument("--config", nargs="+", choices=CONFIGS, default=CONFIGS, metavar="NAME")
     parser.add_argument(
-        "--verilator-graphs", type=int, default=0, metavar="M", help="the first M also there (0)"
+        "--verilator-graphs",
+        type=int,
+        default=0,
+        metavar="M",
+        help="the first M also under Verilator (0)",
     )
     families = ", ".join(sorted(FAMILIES))
     parser.add_argument(

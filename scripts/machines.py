@@ -15,6 +15,8 @@ CONFIGS = ["tiny", "cu", "asic16"]
 # The first run on Verilator builds the design, which takes minutes.
 TIMEOUT_S = {"reference": 600, "rtl": 3600, "verilator": 3600}
 # The one refusal that is no fault: 24-bit accumulators do not hold every layer.
+# Two machines that do not do the same, as `quern run --against` says it.
+DISAGREEMENT = re.compile(r"in program run \d+ \w+ and \w+ differ: .*")
 OUT_OF_RANGE = re.compile(r"sums of this layer can reach .* beyond the 24 bits of `cu`'s")
 
 
@@ -22,7 +24,8 @@ OUT_OF_RANGE = re.compile(r"sums of this layer can reach .* beyond the 24 bits o
 class Outcome:
     """What came of a run: the report, or why it counts as failed."""
 
-    # "equal", "out of range", "refused" (or crashed), "malformed" or "different".
+    # "equal", "out of range", "refused" (or crashed), "disagreement" (of the machine with
+    # the reference), "malformed" or "different".
     kind: str
     message: str = ""
     report: dict | None = None
@@ -47,17 +50,24 @@ def compare(
     output: Path,
     *more: str,
 ) -> Outcome:
-    """Runs the model and compares the output bit by bit; `output` is where it goes."""
+    """Runs the model and compares the output bit by bit; `output` is where it goes.
+
+    Any machine but the reference has to agree with it in memories and cycles, too.
+    """
+    against = () if target == "reference" else ("--against", "reference")
     command = [
         *(str(quern), "run", str(model), "--input", str(x), "--output", str(output)),
-        *("--on", target, "--config", config, "--json", *more),
+        *("--on", target, *against, "--config", config, "--json", *more),
     ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S[target])
     except subprocess.TimeoutExpired:
         return Outcome("refused", f"no answer in {TIMEOUT_S[target]} s")
-    if OUT_OF_RANGE.search(" ".join(done.stderr.replace("│", " ").split())):
+    said = " ".join(done.stderr.replace("│", " ").split())
+    if OUT_OF_RANGE.search(said):
         return Outcome("out of range", "sums beyond the accumulators")
+    if disagreement := DISAGREEMENT.search(said):
+        return Outcome("disagreement", disagreement.group())
     if done.returncode != 0:
         return Outcome("refused", f"exit {done.returncode}: {done.stderr.strip()}")
     report = json.loads(done.stdout)

@@ -99,6 +99,10 @@ pub struct Run {
     /// Verilog), or board[:PORT]
     #[arg(long, value_name = "MACHINE", default_value = "reference", value_parser = target)]
     pub on: Target,
+    /// Run every program on this simulator, too, and stop where outputs, a memory or the
+    /// cycles differ: reference, rtl or verilator
+    #[arg(long, value_name = "MACHINE", value_parser = target)]
+    pub against: Option<Target>,
     /// Serial bits per second, with `--on board`
     #[arg(long, value_name = "RATE", default_value_t = BAUD)]
     pub baud: u32,

@@ -12,6 +12,7 @@
 
 pub mod activation_cycles;
 mod assembler;
+mod compared;
 mod config;
 pub mod cycles;
 mod hazards;
@@ -28,6 +29,7 @@ pub mod standalone;
 pub mod trace;
 
 pub use assembler::Assembler;
+pub use compared::Compared;
 pub use config::{Config, ASIC16, CONFIGS, CU, TINY};
 pub use hazards::{Hazards, Unit, Waits};
 pub use host::{FloatAverage, FloatRounding, HostMap, HostStep, HostWork};

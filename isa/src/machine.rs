@@ -32,6 +32,12 @@ impl<M: Machine + ?Sized> Machine for Box<M> {
     }
 }
 
+impl<M: Inspect + ?Sized> Inspect for Box<M> {
+    fn memories(&self) -> Memories {
+        (**self).memories()
+    }
+}
+
 /// What one run reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Run {
@@ -71,6 +77,10 @@ impl Counters {
         }
     }
 
+    /// Names of the [words](Self::words).
+    pub const NAMES: [&'static str; 4] =
+        ["cycles", "input stalls", "output stalls", "matrix cycles"];
+
     pub fn words(&self) -> [u32; 4] {
         [
             self.cycles,
@@ -109,26 +119,13 @@ impl Memories {
 
     /// The first place in which two machines differ.
     pub fn difference(&self, other: &Memories) -> Option<Difference> {
-        fn first<T: Copy + PartialEq + Into<i64>>(
-            memory: &'static str,
-            ours: &[T],
-            theirs: &[T],
-        ) -> Option<Difference> {
-            assert_eq!(ours.len(), theirs.len(), "{memory}: sizes differ");
-            let index = ours.iter().zip(theirs).position(|(a, b)| a != b)?;
-            Some(Difference {
-                memory,
-                index,
-                ours: ours[index].into(),
-                theirs: theirs[index].into(),
-            })
-        }
+        let first = Difference::first::<u8>;
         first("activations", &self.activations, &other.activations)
             .or_else(|| first("weights", &self.weights, &other.weights))
             .or_else(|| first("parameters", &self.parameters, &other.parameters))
             .or_else(|| first("table", &self.table, &other.table))
             .or_else(|| first("lookup", &self.lookup, &other.lookup))
-            .or_else(|| first("accumulators", &self.accumulators, &other.accumulators))
+            .or_else(|| Difference::first("accumulators", &self.accumulators, &other.accumulators))
     }
 }
 
@@ -140,6 +137,24 @@ pub struct Difference {
     pub index: usize,
     pub ours: i64,
     pub theirs: i64,
+}
+
+impl Difference {
+    /// The first place in which two memories of one size differ.
+    pub fn first<T: Copy + PartialEq + Into<i64>>(
+        memory: &'static str,
+        ours: &[T],
+        theirs: &[T],
+    ) -> Option<Difference> {
+        assert_eq!(ours.len(), theirs.len(), "{memory}: sizes differ");
+        let index = ours.iter().zip(theirs).position(|(a, b)| a != b)?;
+        Some(Difference {
+            memory,
+            index,
+            ours: ours[index].into(),
+            theirs: theirs[index].into(),
+        })
+    }
 }
 
 impl fmt::Display for Difference {
@@ -213,6 +228,14 @@ pub enum MachineError {
     Hang {
         cycles: u64,
         waiting_for: &'static str,
+    },
+    #[error("in program run {run} {ours} and {theirs} differ: {what}")]
+    Disagreement {
+        /// Counted from 1.
+        run: usize,
+        ours: &'static str,
+        theirs: &'static str,
+        what: String,
     },
     #[error("{0}")]
     Other(String),

@@ -4,9 +4,9 @@ use crate::arguments::{Run, Target};
 use crate::evaluate::{accuracy, compile_for, evaluate, first, Evaluation};
 use crate::progress::Spinner;
 use crate::{files, npy, table, target};
-use miette::{miette, IntoDiagnostic, Result};
+use miette::{miette, Context, IntoDiagnostic, Result};
 use quern_compiler::Compiled;
-use quern_isa::{trace::Event, Reference};
+use quern_isa::{trace::Event, Compared, Machine, Reference};
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::Path;
@@ -15,10 +15,14 @@ use std::path::Path;
 struct RunReport {
     model: String,
     target: &'static str,
+    /// The machine that did the same: outputs, memories, counters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<&'static str>,
     config: &'static str,
     samples: usize,
     /// Samples in one program run.
     batch: usize,
+    program_runs: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     accuracy: Option<f64>,
     /// Clock cycles of all program runs, padding samples of the last included.
@@ -60,18 +64,10 @@ pub fn run(arguments: &Run) -> Result<()> {
         }
     }
 
-    let mut machine = {
-        let _spinner = (arguments.on == Target::Verilator)
-            .then(|| Spinner::new("building the Verilator model (once for each design)"));
-        target::machine(
-            &arguments.on,
-            config,
-            arguments.vcd.as_deref(),
-            arguments.baud,
-        )?
-    };
+    let mut machine = machine(arguments)?;
     let what = format!("{name} on {}", arguments.on.name());
-    let evaluation = evaluate(&compiled, machine.as_mut(), &input, &what)?;
+    let evaluation = evaluate(&compiled, machine.as_mut(), &input, &what)
+        .wrap_err_with(|| format!("{what}, config {}", config.name))?;
     if let Some(path) = &arguments.trace {
         write_trace(path, &compiled, &input)?;
     }
@@ -89,8 +85,33 @@ pub fn run(arguments: &Run) -> Result<()> {
     Ok(())
 }
 
+/// What runs the programs: one machine, or two that have to agree.
+fn machine(arguments: &Run) -> Result<Box<dyn Machine>> {
+    let config = arguments.compilation.config;
+    let (on, vcd) = (&arguments.on, arguments.vcd.as_deref());
+    let is_verilated = |target: &Target| *target == Target::Verilator;
+    let _spinner = (is_verilated(on) || arguments.against.as_ref().is_some_and(is_verilated))
+        .then(|| Spinner::new("building the Verilator model (once for each design)"));
+    Ok(match &arguments.against {
+        None => target::machine(on, config, vcd, arguments.baud)?,
+        Some(against) => Box::new(Compared::new(
+            (on.name(), target::simulator(on, config, vcd)?),
+            (against.name(), target::simulator(against, config, None)?),
+        )),
+    })
+}
+
 /// Options that only one machine can serve.
 fn check(arguments: &Run) -> Result<()> {
+    let board = |target: &Target| matches!(target, Target::Board(_));
+    if let Some(against) = &arguments.against {
+        if board(&arguments.on) || board(against) {
+            return Err(miette!(
+                help = "outputs of a board can be compared with --output",
+                "--against compares memories, and nobody can look into those of a board"
+            ));
+        }
+    }
     if arguments.vcd.is_some() && arguments.on != Target::Rtl {
         return Err(miette!(
             help = "add `--on rtl`",
@@ -121,9 +142,11 @@ fn report(
     RunReport {
         model,
         target: arguments.on.name(),
+        against: arguments.against.as_ref().map(Target::name),
         config: config.name,
         samples: evaluation.samples,
         batch: compiled.batch(),
+        program_runs: evaluation.samples.div_ceil(compiled.batch()),
         accuracy,
         cycles: evaluation.cycles,
         cycles_per_sample,
@@ -149,6 +172,15 @@ fn print(report: &RunReport) {
             format!("{}, {} at a time", report.samples, report.batch),
         ),
     ];
+    if let Some(against) = report.against {
+        rows.push((
+            "agreement",
+            format!(
+                "{} = {against} in {} program runs: outputs, memories, cycles",
+                report.target, report.program_runs
+            ),
+        ));
+    }
     if let Some(accuracy) = report.accuracy {
         rows.push(("accuracy", format!("{accuracy:.4}")));
     }
