@@ -153,6 +153,7 @@ pub fn compile_network(
         return Err(CompileError::Model(vec![problem]));
     }
     let network = backend::legalise::legalise(network, config);
+    let network = backend::wide_sums::split(&network, config);
     let model_input = network.maps[network.input.map.0].shape.elements();
     let (packed, plan) = cheapest(&network, config, options).map_err(CompileError::Model)?;
     let network = packed.network;

@@ -213,6 +213,16 @@ pub struct Convolution {
     pub input_zero_point: u8,
     /// As stored.
     pub output_zero_point: u8,
+    /// Sums may leave the accumulators: what reads the codes knows where they have.
+    pub wraps: bool,
+}
+
+impl Convolution {
+    /// The weights of an output channel.
+    pub fn of_channel(&self, channel: usize) -> &[i8] {
+        let size = self.weights.len() / self.bias.len();
+        &self.weights[channel * size..][..size]
+    }
 }
 
 /// `requantise(sum of (code - input_zero_point), scales[n])` with `n` the number of

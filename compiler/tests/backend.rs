@@ -303,6 +303,7 @@ impl Builder {
             // The zero point is that of the map, so it goes with the map.
             input_zero_point: (input.0 * 37 + 90) as u8,
             output_zero_point: random.byte(),
+            wraps: false,
         }
     }
 
@@ -603,6 +604,98 @@ fn a_map_may_have_readers_of_different_zero_points() {
     let network = builder.network();
     for config in &CONFIGS {
         check(&network, config, None, 2).expect("its sums fit");
+    }
+}
+
+/// Sums beyond 24 bits on both sides, where the codes are at their bounds: accumulators
+/// wrap, and the codes are right all the same.
+#[test]
+fn sums_may_leave_the_accumulators_where_codes_are_at_their_bounds() {
+    let (shape, outputs) = (
+        Shape {
+            height: 2,
+            width: 3,
+            channels: 520,
+        },
+        7,
+    );
+    let mut random = Random(11);
+    for (zero_point, finish) in [
+        (0, Finish::default()),
+        (128, finish(&mut random)),
+        (255, finish(&mut random)),
+    ] {
+        let mut builder = Builder {
+            maps: Vec::new(),
+            operations: Vec::new(),
+            limit: 0,
+        };
+        builder.map(shape);
+        let window = Window {
+            kernel: [1, 2],
+            padding: [0, 1],
+            ..Window::POINT
+        };
+        // Weights of one sign in half of the channels, so that bright inputs reach the ends.
+        let weight = |index: usize| match (index / 1040 % 4, random.byte() as i8) {
+            (0, w) => (w | 96).saturating_abs(),
+            (1, w) => -(w | 96).saturating_abs(),
+            (_, w) => w,
+        };
+        let convolution = Convolution {
+            weights: (0..outputs * 1040).map(weight).collect(),
+            bias: (0..outputs as i32)
+                .map(|output| 300_001 * (output - 3))
+                .collect(),
+            scales: (0..outputs)
+                .map(|output| 3e-5 * (2 + output) as f32)
+                .collect(),
+            input_zero_point: zero_point,
+            ..builder.convolution(MapId(0), window, 1, outputs, &mut Random(1))
+        };
+        let output = Shape {
+            width: 4,
+            channels: outputs,
+            ..shape
+        };
+        builder.push(Kind::Convolution(convolution), output, finish);
+        let network = builder.network();
+        // Samples of all brightnesses, some of which reach beyond the bounds and wrap.
+        let samples = 64;
+        let elements = shape.elements();
+        let mut noise = Random(2);
+        let input: Vec<u8> = (0..samples * elements)
+            .map(|i| ((i / elements * 4) as i32 + noise.below(9) as i32 - 4).clamp(0, 255) as u8)
+            .collect();
+        for config in &CONFIGS {
+            let options = Options {
+                batch: Some(1),
+                name: None,
+            };
+            let compiled = compile_network(&network, "wide", config, &options).unwrap();
+            let operations = compiled.report.layers.len();
+            assert_eq!(
+                operations > 1,
+                config.accumulator_bits == 24,
+                "{operations}"
+            );
+            let array = Array {
+                shape: vec![samples, elements],
+                values: Values::U8(input.clone()),
+            };
+            let actual = compiled
+                .run(&mut Reference::new(*config), &array, |_, _| {})
+                .unwrap();
+            let expected: Vec<u8> = input
+                .chunks(elements)
+                .flat_map(|sample| network.evaluate(sample))
+                .collect();
+            let Values::U8(actual) = actual.values else {
+                panic!("codes go out as codes");
+            };
+            let wrong = (0..expected.len()).find(|&i| actual[i] != expected[i]);
+            assert_eq!(wrong, None, "{}, first wrong element", config.name);
+        }
     }
 }
 

@@ -59,7 +59,7 @@ fn saturating(
 }
 
 /// What ONNX Runtime makes of a sum: its sums have 32 bits.
-fn code(sum: i64, scale: f32, zero_point: u8, finish: &Finish, config: &Config) -> Option<u8> {
+pub fn code(sum: i64, scale: f32, zero_point: u8, finish: &Finish, config: &Config) -> Option<u8> {
     let (multiplier, steps) = numerics::encode_scale(scale, config.requantise_rows);
     let parameters = ChannelParameters {
         bias: 0,
@@ -79,7 +79,7 @@ fn code(sum: i64, scale: f32, zero_point: u8, finish: &Finish, config: &Config) 
 }
 
 /// The first number of a range for which `before` is false, true for those before it.
-fn partition_point(first: i64, last: i64, before: impl Fn(i64) -> bool) -> i64 {
+pub fn partition_point(first: i64, last: i64, before: impl Fn(i64) -> bool) -> i64 {
     let (mut low, mut high) = (first, last);
     while low < high {
         let middle = low + (high - low) / 2;

@@ -89,6 +89,7 @@ fn sum_of_window(pool: &AveragePool, network: &Network) -> Convolution {
         scales: vec![pool.scales[height * width]; channels],
         input_zero_point: pool.input_zero_point,
         output_zero_point: pool.output_zero_point,
+        wraps: false,
     }
 }
 

@@ -1,8 +1,8 @@
 //! The passes of the back end, in the order in which they run:
 //!
 //! ```text
-//!  Network ─legalise─► Network ─pack─► Networks ─stack, place─► the cheapest Plan
-//!                                                 (tile, vector_tile)   │
+//!  Network ─legalise, wide_sums─► Network ─pack─► Networks ─stack, place─► the cheapest Plan
+//!                                                            (tile, vector_tile)   │
 //!          ─prove─► parameters ─────────────────────────────────────────┤
 //!                                                                     lower
 //!                               Program ◄─emit─ actions ◄─schedule─ actions
@@ -25,4 +25,5 @@ pub mod ring;
 pub mod schedule;
 pub mod tile;
 pub mod vector_tile;
+pub mod wide_sums;
 pub mod windows;

@@ -15,19 +15,19 @@ use quern_isa::{numerics, ChannelParameters, Config, CONFIGS};
 pub type Parameters = Vec<ChannelParameters>;
 
 /// Lowest and highest code that a map can hold.
-type Range = (u8, u8);
+pub type Range = (u8, u8);
 
 pub fn prove(network: &Network, config: &Config) -> Result<Vec<Parameters>, Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut ranges = vec![(0, 255); network.maps.len()];
+    let ranges = ranges(network);
     let mut all = Vec::new();
     for operation in &network.operations {
         let (parameters, sums) = operation_sums(network, operation, &ranges, config);
+        let wraps = matches!(&operation.kind, Kind::Convolution(layer) if layer.wraps);
         match check(&sums, config) {
-            Err(reason) => problems.push(Problem::tensor(&operation.name, reason)),
-            Ok(()) => all.push(parameters),
+            Err(reason) if !wraps => problems.push(Problem::tensor(&operation.name, reason)),
+            _ => all.push(parameters),
         }
-        ranges[operation.output.0] = output_range(operation, &ranges);
     }
     match problems.is_empty() {
         true => Ok(all),
@@ -35,11 +35,20 @@ pub fn prove(network: &Network, config: &Config) -> Result<Vec<Parameters>, Vec<
     }
 }
 
+/// The codes that each map can hold.
+pub fn ranges(network: &Network) -> Vec<Range> {
+    let mut ranges = vec![(0, 255); network.maps.len()];
+    for operation in &network.operations {
+        ranges[operation.output.0] = output_range(operation, &ranges);
+    }
+    ranges
+}
+
 /// Reachable final sums: lowest and highest.
 #[derive(Debug, Clone, Copy)]
-struct Sums {
-    low: i64,
-    high: i64,
+pub struct Sums {
+    pub low: i64,
+    pub high: i64,
 }
 
 impl Sums {
@@ -50,6 +59,19 @@ impl Sums {
             low: self.low.min(other.low),
             high: self.high.max(other.high),
         }
+    }
+
+    pub fn plus(self, bias: i64) -> Sums {
+        Sums {
+            low: self.low + bias,
+            high: self.high + bias,
+        }
+    }
+
+    /// Whether accumulators of so many bits hold them.
+    pub fn fit(self, bits: u32) -> bool {
+        let limit = 1i64 << (bits - 1);
+        self.low >= -limit && self.high < limit
     }
 }
 
@@ -93,45 +115,58 @@ fn operation_sums(
 fn convolution_sums(
     convolution: &Convolution,
     finish: &Finish,
-    (lowest, highest): Range,
+    range: Range,
     config: &Config,
 ) -> (Parameters, Sums) {
-    let outputs = convolution.bias.len();
-    let size = convolution.weights.len() / outputs;
-    let mut sums = Sums::NONE;
-    let channels = convolution.weights.chunks_exact(size).enumerate();
-    let parameters = channels
-        .map(|(output, weights)| {
-            let mut positive = 0i64;
-            let mut negative = 0i64;
-            for &weight in weights {
-                positive += weight.max(0) as i64;
-                negative += weight.min(0) as i64;
-            }
-            let zero_point = convolution.input_zero_point as i64;
-            let products = Sums {
-                low: positive * lowest as i64 + negative * highest as i64,
-                high: positive * highest as i64 + negative * lowest as i64,
-            };
-            let scale = convolution.scales[output];
-            let bias = convolution.bias[output] as i64 - zero_point * (positive + negative);
-            let zero_point = convolution.output_zero_point;
-            let range = products.low..=products.high;
-            let (bias, scale, zero_point) =
-                large_bias::replace(bias, scale, zero_point, range, finish, config)
-                    .unwrap_or((bias, scale, zero_point));
-            sums = sums.union(Sums {
-                low: bias + products.low,
-                high: bias + products.high,
-            });
-            parameter(bias, scale, zero_point, config)
-        })
-        .collect();
-    (parameters, sums)
+    let channels = 0..convolution.bias.len();
+    let channels = channels.map(|output| channel(convolution, output, finish, range, config));
+    channels.fold((vec![], Sums::NONE), |(mut parameters, sums), channel| {
+        parameters.push(channel.parameters);
+        (parameters, sums.union(channel.sums))
+    })
+}
+
+/// What becomes of an output channel's sums, and the sums.
+pub struct Channel {
+    parameters: ChannelParameters,
+    pub sums: Sums,
+}
+
+pub fn channel(
+    convolution: &Convolution,
+    output: usize,
+    finish: &Finish,
+    (lowest, highest): Range,
+    config: &Config,
+) -> Channel {
+    let weights = || convolution.of_channel(output).iter().map(|&w| w as i64);
+    let products = products(weights(), (lowest as i64, highest as i64));
+    let zero_points = convolution.input_zero_point as i64 * weights().sum::<i64>();
+    let bias = convolution.bias[output] as i64 - zero_points;
+    let (scale, zero_point) = (convolution.scales[output], convolution.output_zero_point);
+    let range = products.low..=products.high;
+    let (bias, scale, zero_point) =
+        large_bias::replace(bias, scale, zero_point, range, finish, config)
+            .unwrap_or((bias, scale, zero_point));
+    Channel {
+        parameters: parameter(bias, scale, zero_point, config),
+        sums: products.plus(bias),
+    }
+}
+
+/// Sums of weights times numbers of a range, each for itself.
+pub fn products(weights: impl Iterator<Item = i64>, (lowest, highest): (i64, i64)) -> Sums {
+    weights.fold(Sums::NONE, |sums, weight| {
+        let (a, b) = (weight * lowest, weight * highest);
+        Sums {
+            low: sums.low + a.min(b),
+            high: sums.high + a.max(b),
+        }
+    })
 }
 
 /// Codes a convolution meets: those of the map, and zero points around it.
-fn padded_range(
+pub fn padded_range(
     network: &Network,
     operation: &Operation,
     convolution: &Convolution,
@@ -205,13 +240,12 @@ fn after(finish: &Finish, (low, high): Range) -> Range {
 }
 
 fn check(sums: &Sums, config: &Config) -> Result<(), String> {
-    let Sums { low, high } = *sums;
-    if fits(low, high, config.accumulator_bits) {
+    if sums.fit(config.accumulator_bits) {
         return Ok(());
     }
     let wide_enough: Vec<&str> = CONFIGS
         .iter()
-        .filter(|other| fits(low, high, other.accumulator_bits))
+        .filter(|other| sums.fit(other.accumulator_bits))
         .map(|other| other.name)
         .collect();
     let way_out = match wide_enough.is_empty() {
@@ -221,15 +255,11 @@ fn check(sums: &Sums, config: &Config) -> Result<(), String> {
             wide_enough.join(" or --config ")
         ),
     };
+    let Sums { low, high } = sums;
     Err(format!(
         "the sums of this layer can reach {low}..{high}, beyond the {} bits of `{}`'s accumulators; {way_out}",
         config.accumulator_bits, config.name
     ))
-}
-
-fn fits(low: i64, high: i64, bits: u32) -> bool {
-    let limit = 1i64 << (bits - 1);
-    low >= -limit && high < limit
 }
 
 fn parameter(bias: i64, scale: f32, zero_point: u8, config: &Config) -> ChannelParameters {

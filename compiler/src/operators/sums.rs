@@ -179,6 +179,7 @@ impl Products {
             scales,
             input_zero_point: self.input_zero_point,
             output_zero_point: to.zero_point,
+            wraps: false,
         })
     }
 }

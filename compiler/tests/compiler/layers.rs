@@ -162,7 +162,8 @@ fn the_default_batch_is_the_largest_up_to_16_that_stays_on_chip() {
     assert_eq!(batch(TINY, &[5000, 10]), 1);
 }
 
-/// One output whose largest sum is `127 * 255 * (inputs - 1) + last * 255 + bias`.
+/// One output whose largest sum is `127 * 255 * (inputs - 1) + last * 255 + bias`, with
+/// codes that are not at their bounds there.
 fn single(weights: Vec<i8>, bias: i32) -> Network {
     Network {
         positions: 1,
@@ -173,7 +174,7 @@ fn single(weights: Vec<i8>, bias: i32) -> Network {
             weights,
             weight_scales: vec![0.5],
             bias: vec![bias],
-            output: Code::i8(1000.0, 0),
+            output: Code::i8(4000.0, 0),
             gemm: true,
             function: None,
         }],
