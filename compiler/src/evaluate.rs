@@ -209,7 +209,7 @@ impl Convolution {
                 }
             }
         }
-        requantise(sum, self.scales[m], self.output_zero_point)
+        requantise(sum, self.scales[m], self.output_zero_points[m])
     }
 }
 

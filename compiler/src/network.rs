@@ -211,8 +211,8 @@ pub struct Convolution {
     pub scales: Vec<f32>,
     /// As stored.
     pub input_zero_point: u8,
-    /// As stored.
-    pub output_zero_point: u8,
+    /// As stored, per output channel.
+    pub output_zero_points: Vec<u8>,
     /// Sums may leave the accumulators: what reads the codes knows where they have.
     pub wraps: bool,
 }
@@ -223,6 +223,14 @@ impl Convolution {
         let size = self.weights.len() / self.bias.len();
         &self.weights[channel * size..][..size]
     }
+}
+
+/// Lowest and highest sum of weights times numbers of a range, each any of them.
+pub fn products(weights: impl Iterator<Item = i64>, (lowest, highest): (i64, i64)) -> (i64, i64) {
+    weights.fold((0, 0), |(low, high), weight| {
+        let (a, b) = (weight * lowest, weight * highest);
+        (low + a.min(b), high + a.max(b))
+    })
 }
 
 /// `requantise(sum of (code - input_zero_point), scales[n])` with `n` the number of

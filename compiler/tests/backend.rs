@@ -302,7 +302,7 @@ impl Builder {
                 .collect(),
             // The zero point is that of the map, so it goes with the map.
             input_zero_point: (input.0 * 37 + 90) as u8,
-            output_zero_point: random.byte(),
+            output_zero_points: (0..outputs).map(|_| random.byte()).collect(),
             wraps: false,
         }
     }

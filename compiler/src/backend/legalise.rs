@@ -88,7 +88,7 @@ fn sum_of_window(pool: &AveragePool, network: &Network) -> Convolution {
         bias: vec![0; channels],
         scales: vec![pool.scales[height * width]; channels],
         input_zero_point: pool.input_zero_point,
-        output_zero_point: pool.output_zero_point,
+        output_zero_points: vec![pool.output_zero_point; channels],
         wraps: false,
     }
 }

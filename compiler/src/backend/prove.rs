@@ -7,7 +7,7 @@
 
 use crate::backend::{large_bias, windows};
 use crate::diagnostic::Problem;
-use crate::network::{AveragePool, Convolution, Finish, Kind, Network, Operation};
+use crate::network::{products, AveragePool, Convolution, Finish, Kind, Network, Operation};
 use quern_isa::{numerics, ChannelParameters, Config, CONFIGS};
 
 /// Parameters of an operation: of each output channel of a convolution, for each number
@@ -59,6 +59,12 @@ impl Sums {
             low: self.low.min(other.low),
             high: self.high.max(other.high),
         }
+    }
+
+    /// Of weights times numbers of a range.
+    pub fn of(weights: impl Iterator<Item = i64>, range: (i64, i64)) -> Sums {
+        let (low, high) = products(weights, range);
+        Sums { low, high }
     }
 
     pub fn plus(self, bias: i64) -> Sums {
@@ -140,10 +146,13 @@ pub fn channel(
     config: &Config,
 ) -> Channel {
     let weights = || convolution.of_channel(output).iter().map(|&w| w as i64);
-    let products = products(weights(), (lowest as i64, highest as i64));
+    let products = Sums::of(weights(), (lowest as i64, highest as i64));
     let zero_points = convolution.input_zero_point as i64 * weights().sum::<i64>();
     let bias = convolution.bias[output] as i64 - zero_points;
-    let (scale, zero_point) = (convolution.scales[output], convolution.output_zero_point);
+    let (scale, zero_point) = (
+        convolution.scales[output],
+        convolution.output_zero_points[output],
+    );
     let range = products.low..=products.high;
     let (bias, scale, zero_point) =
         large_bias::replace(bias, scale, zero_point, range, finish, config)
@@ -152,17 +161,6 @@ pub fn channel(
         parameters: parameter(bias, scale, zero_point, config),
         sums: products.plus(bias),
     }
-}
-
-/// Sums of weights times numbers of a range, each for itself.
-pub fn products(weights: impl Iterator<Item = i64>, (lowest, highest): (i64, i64)) -> Sums {
-    weights.fold(Sums::NONE, |sums, weight| {
-        let (a, b) = (weight * lowest, weight * highest);
-        Sums {
-            low: sums.low + a.min(b),
-            high: sums.high + a.max(b),
-        }
-    })
 }
 
 /// Codes a convolution meets: those of the map, and zero points around it.

@@ -109,7 +109,7 @@ fn two_layers(
         weights: Rc::new([]),
         scales: vec![1.0; outputs],
         bias: vec![0; outputs],
-        output_zero_point: MIDDLE,
+        output_zero_points: vec![MIDDLE; outputs],
         ..layer.clone()
     };
     let mut weights = vec![0; layer.weights.len()];
@@ -127,7 +127,7 @@ fn two_layers(
         is_wide = true;
         let rough = Coarse::new(layer, channel, range, config)?;
         let code = |sum: i64| {
-            let (scale, zero_point) = (layer.scales[channel], layer.output_zero_point);
+            let (scale, zero_point) = (layer.scales[channel], layer.output_zero_points[channel]);
             large_bias::code(sum, scale, zero_point, &operation.finish, config)
         };
         choices = choices.both(rough.choices(exact.sums, &operation.finish, config, code));
@@ -173,12 +173,12 @@ impl Coarse {
                 remainder: {
                     let pairs = fine.iter().zip(&weights);
                     let rests = pairs.map(|(&w, &coarse)| w as i64 - ((coarse as i64) << bits));
-                    prove::products(rests, shifted).plus(bias - (rounded(bias) << bits))
+                    Sums::of(rests, shifted).plus(bias - (rounded(bias) << bits))
                 },
                 weights,
             };
             let weights = coarse.weights.iter().map(|&w| w as i64);
-            let sums = prove::products(weights, shifted).plus(coarse.bias as i64);
+            let sums = Sums::of(weights, shifted).plus(coarse.bias as i64);
             sums.fit(config.accumulator_bits).then_some(coarse)
         })
     }

@@ -47,7 +47,7 @@ pub fn combine(
             if !is_activation(constant) =>
         {
             if operator == PairOperator::Add {
-                return add_bias(view, sums, constant);
+                return add_bias(context.batch, view, sums, constant);
             }
             let bound = scalar(constant)?;
             let clamp = match operator {

@@ -95,7 +95,7 @@ pub fn convolve(
         scales,
         input_zero_point: input.quantiser.zero_point,
         bias,
-        separate_bias: false,
+        becomes_real: false,
     };
     let shape = feature_map(&dims)?;
     let sums = Sums::new(&node.name, shape, SumsKind::Products(products));

@@ -3,7 +3,7 @@
 use super::sums::{Bias, Products, Sums, SumsKind};
 use super::{concatenate, Context, Quantised, Scaled, Value};
 use crate::builder::{Builder, CodePart};
-use crate::graph::{Data, Node, Tensor};
+use crate::graph::{Batch, Data, Node, Tensor};
 use crate::network::{Shape, Window};
 use crate::view::{Order, View};
 use std::rc::Rc;
@@ -36,7 +36,7 @@ pub fn multiply(
         return Err("its input has no axis but the batch; reshape it to a matrix".to_string());
     }
     let matrix = Matrix::new(&mut context.builder, weights, false)?;
-    product(&mut context.builder, node, input, &matrix, None)
+    product(&mut context.builder, node, input, &matrix, None, true)
 }
 
 /// The product of a vector and a matrix that may be transposed, and a bias.
@@ -63,11 +63,11 @@ pub fn affine(
     }
     let transposed = node.int("transB", 0)? != 0;
     let matrix = Matrix::new(&mut context.builder, weights, transposed)?;
-    product(&mut context.builder, node, input, &matrix, bias)
+    product(&mut context.builder, node, input, &matrix, bias, false)
 }
 
 /// Add of a constant to a dense layer's or a convolution's output.
-pub fn add_bias(view: &View<()>, sums: &Sums, bias: &Value) -> Result<Value, String> {
+pub fn add_bias(batch: Batch, view: &View<()>, sums: &Sums, bias: &Value) -> Result<Value, String> {
     let SumsKind::Products(products) = &sums.kind else {
         return Err(sums.follows());
     };
@@ -87,7 +87,8 @@ pub fn add_bias(view: &View<()>, sums: &Sums, bias: &Value) -> Result<Value, Str
     }
     let products = Products {
         bias: Some(read_bias(bias, &products.scales, outputs)?),
-        separate_bias: view.dims.len() > 1,
+        // Of rank 2, or of a batch size that is known, it becomes a Gemm.
+        becomes_real: products.becomes_real && view.dims.len() > 1 && batch == Batch::Any,
         ..products.clone()
     };
     let sums = Sums {
@@ -170,13 +171,14 @@ impl Matrix<'_> {
     }
 }
 
-/// The last axis of the input times the matrix.
+/// The last axis of the input times the matrix; `becomes_real` as in [`Products`].
 fn product(
     builder: &mut Builder,
     node: &Node,
     input: &Quantised,
     matrix: &Matrix,
     bias: Option<&Value>,
+    becomes_real: bool,
 ) -> Result<Value, String> {
     let (&inputs, positions) = input
         .view
@@ -212,7 +214,7 @@ fn product(
         scales,
         input_zero_point: input.quantiser.zero_point,
         bias,
-        separate_bias: false,
+        becomes_real,
     };
     let shape = Shape {
         channels: matrix.outputs,
@@ -329,18 +331,27 @@ pub fn read_bias(value: &Value, scales: &[f32], outputs: usize) -> Result<Bias, 
                 rescaled: channels()
                     .any(differs)
                     .then(|| channels().map(rescaled).collect()),
+                reals: (0..outputs)
+                    .map(|channel| values[channel] as f32 * own(channel))
+                    .collect(),
+                is_real: false,
             })
         }
         // The runtime quantises a real bias in the same way when it loads the model.
         Value::Constant(tensor) => {
             of_channels(tensor)?;
-            let codes = match &tensor.data {
+            let scaled = |values: &[i32]| -> Vec<f32> {
+                let real = |(&value, scale): (&i32, &f32)| value as f32 * scale;
+                values.iter().zip(scales).map(real).collect()
+            };
+            let (codes, reals) = match &tensor.data {
                 // In QOperator form it has no scale of its own.
-                Data::I32(values) => values.clone(),
+                Data::I32(values) => (values.clone(), scaled(values)),
                 Data::F32(values) if values.iter().all(|value| value.is_finite()) => {
                     let code =
                         |(value, scale): (&f32, &f32)| to_i32((value / scale).round_ties_even());
-                    values.iter().zip(scales).map(code).collect()
+                    let codes = values.iter().zip(scales).map(code);
+                    (codes.collect(), values.clone())
                 }
                 Data::F32(_) => return Err("its bias has elements that are not finite".into()),
                 data => return Err(format!("its bias is {}", data.type_name())),
@@ -348,6 +359,8 @@ pub fn read_bias(value: &Value, scales: &[f32], outputs: usize) -> Result<Bias, 
             Ok(Bias {
                 codes,
                 rescaled: None,
+                reals,
+                is_real: matches!(tensor.data, Data::F32(_)),
             })
         }
         _ => Err("its bias must be a constant".to_string()),

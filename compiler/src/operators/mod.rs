@@ -9,6 +9,7 @@ pub mod movement;
 pub mod pool;
 pub mod qlinear;
 pub mod quantise;
+pub mod real_sums;
 pub mod runtime;
 pub mod shapes;
 pub mod sums;

@@ -3,9 +3,10 @@
 
 use super::arithmetic::Pair;
 use super::pool::{self, Average};
+use super::real_sums;
 use crate::builder::{Builder, CodePart};
 use crate::functions::Function;
-use crate::network::{CodeType, Convolution, Finish, Kind, MapId, Quantiser, Shape, Window};
+use crate::network::{self, CodeType, Convolution, Finish, Kind, MapId, Quantiser, Shape, Window};
 use crate::pairs::Target;
 use crate::view::View;
 use std::rc::Rc;
@@ -58,8 +59,9 @@ pub struct Products {
     /// As stored.
     pub input_zero_point: u8,
     pub bias: Option<Bias>,
-    /// A bias that the runtime adds in floating point.
-    pub separate_bias: bool,
+    /// Unless QuantizeLinear follows at once, the runtime makes them real numbers and goes
+    /// on with those: exactly of a uint8 input (MatMulIntegerToFloat), else in sums of floats.
+    pub becomes_real: bool,
 }
 
 /// A bias, one integer for each output.
@@ -71,6 +73,10 @@ pub struct Bias {
     /// Where the integers have a scale of their own that is another: the nearest codes to
     /// what they stand for, as the runtime has it in floating point.
     pub rescaled: Option<Vec<i32>>,
+    /// The real numbers.
+    pub reals: Vec<f32>,
+    /// Whether those are what the model has: no integers times a scale.
+    pub is_real: bool,
 }
 
 impl Sums {
@@ -119,6 +125,14 @@ impl Sums {
         let kind = match &self.kind {
             SumsKind::Products(products) => {
                 let note = self.note(products, target, clamped);
+                let sums_integers = products.code == Some(CodeType::U8);
+                let is_real = products.bias.as_ref().is_some_and(|bias| bias.is_real);
+                if products.goes_on_in_reals(clamped) && (sums_integers || is_real) {
+                    if let Some(map) = self.quantise_reals(builder, products, to, &finish)? {
+                        builder.notes.extend(note.filter(|_| !sums_integers));
+                        return self.largest(builder, map);
+                    }
+                }
                 let kind = products.quantise(&self.name, to, note.is_some())?;
                 builder.notes.extend(note);
                 Kind::Convolution(kind)
@@ -132,12 +146,82 @@ impl Sums {
             }
             SumsKind::Pair(pair) => pair.quantise(builder, &self.name, target, &finish)?,
         };
-        let mut map = builder.operation(&self.name, kind, self.shape, finish);
-        for pool in &self.pools {
+        let map = builder.operation(&self.name, kind, self.shape, finish);
+        self.largest(builder, map)
+    }
+
+    /// The pools of the quantised map.
+    fn largest(&self, builder: &mut Builder, map: MapId) -> Result<MapId, String> {
+        self.pools.iter().try_fold(map, |map, pool| {
             let view = pool.view.with_parts(Rc::new([CodePart::Map(map)]));
-            map = pool::largest(builder, &pool.name, &view, pool.window, &pool.dims)?;
+            pool::largest(builder, &pool.name, &view, pool.window, &pool.dims)
+        })
+    }
+
+    /// Codes of integer sums that the runtime goes on with in floats: of one layer whose
+    /// rule gives the same codes, or of two. `None` where there are none.
+    fn quantise_reals(
+        &self,
+        builder: &mut Builder,
+        products: &Products,
+        to: &Quantiser,
+        finish: &Finish,
+    ) -> Result<Option<MapId>, String> {
+        let layer = products.quantise(&self.name, to, true)?;
+        let outputs = layer.bias.len();
+        builder.count_evaluations(real_sums::EVALUATIONS * outputs)?;
+        let channel = |output: usize| real_sums::Channel {
+            sums: {
+                let below = -(layer.input_zero_point as i64);
+                let weights = layer.of_channel(output).iter().map(|&w| w as i64);
+                network::products(weights, (below, below + 255))
+            },
+            scale: products.scales[output],
+            bias: products.bias.as_ref().map(|bias| bias.reals[output]),
+            to,
+            finish,
+        };
+        let alike = |output: usize| channel(output).rule(layer.bias[output]).is_some();
+        if (0..outputs).all(alike) {
+            let kind = Kind::Convolution(layer);
+            return Ok(Some(builder.operation(
+                &self.name,
+                kind,
+                self.shape,
+                finish.clone(),
+            )));
         }
-        Ok(map)
+        let pairs: Option<Vec<real_sums::Pair>> =
+            (0..outputs).map(|output| channel(output).pair()).collect();
+        let Some(pairs) = pairs else {
+            return Ok(None);
+        };
+        builder.count_weights(layer.weights.len())?;
+        let parts = [0, 1].map(|part| {
+            let of = |output: usize| &pairs[output].rules[part];
+            let layer = Convolution {
+                bias: (0..outputs).map(|output| of(output).bias).collect(),
+                scales: (0..outputs).map(|output| of(output).scale).collect(),
+                output_zero_points: (0..outputs).map(|output| of(output).zero_point).collect(),
+                ..layer.clone()
+            };
+            let kind = Kind::Convolution(layer);
+            let codes = builder.operation(&self.name, kind, self.shape, finish.clone());
+            let kind = Kind::ChannelTables {
+                input: codes,
+                tables: pairs.iter().map(|pair| pair.tables[part].clone()).collect(),
+            };
+            builder.operation(&self.name, kind, self.shape, Finish::default())
+        });
+        let codes: [i32; 256] = std::array::from_fn(|code| code as i32);
+        let kind = Kind::Add {
+            inputs: parts,
+            tables: Rc::new([codes, codes]),
+            fraction_bits: 0,
+            output_zero_point: 0,
+        };
+        let map = builder.operation(&self.name, kind, self.shape, Finish::default());
+        Ok(Some(map))
     }
 
     /// Where the runtime leaves its integer kernels.
@@ -146,8 +230,8 @@ impl Sums {
             "its clamp is narrower than the range of its output's codes"
         } else if products.code != Some(target.code) {
             "its input and output are no uint8 tensors with one reader each (quantise activations to uint8)"
-        } else if products.separate_bias {
-            "it is a MatMul of rank 3 or more with a bias"
+        } else if products.goes_on_in_reals(clamped) {
+            "it is a MatMul with a bias that is a real number"
         } else {
             return None;
         };
@@ -159,6 +243,12 @@ impl Sums {
 }
 
 impl Products {
+    /// Whether there is something between the sums and QuantizeLinear for which the runtime
+    /// makes them real numbers.
+    fn goes_on_in_reals(&self, clamped: bool) -> bool {
+        self.becomes_real && (clamped || self.bias.is_some())
+    }
+
     /// `in_floats`: the runtime leaves its integer kernels.
     fn quantise(&self, name: &str, to: &Quantiser, in_floats: bool) -> Result<Convolution, String> {
         let scales: Vec<f32> = self.scales.iter().map(|scale| scale / to.scale).collect();
@@ -178,7 +268,7 @@ impl Products {
             },
             scales,
             input_zero_point: self.input_zero_point,
-            output_zero_point: to.zero_point,
+            output_zero_points: vec![to.zero_point; self.scales.len()],
             wraps: false,
         })
     }

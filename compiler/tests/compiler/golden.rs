@@ -143,10 +143,17 @@ impl Network {
     pub fn infer(&self, sample: &[i32]) -> Vec<i32> {
         let mut before = self.input;
         let mut codes = sample.to_vec();
-        for layer in &self.layers {
+        let mut channels = self.layers[0].inputs;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let positions = codes.len() / layer.inputs;
+            // int8 tensors become uint8 between quantiser and dequantiser.
+            let converted = index > 0 && channels == layer.inputs;
+            let real_bias = positions > 1 && (converted || !before.signed);
             let rows = codes.chunks_exact(layer.inputs);
-            codes = rows.flat_map(|row| layer.infer(row, before)).collect();
-            before = layer.output;
+            codes = rows
+                .flat_map(|row| layer.infer(row, before, real_bias))
+                .collect();
+            (before, channels) = (layer.output, layer.outputs);
         }
         codes
     }
@@ -247,18 +254,25 @@ impl Dense {
         node.attribute.push(int_attribute("axis", 0));
     }
 
-    fn infer(&self, row: &[i32], before: Code) -> Vec<i32> {
+    /// With a `real_bias` the runtime makes a real number of the sum and adds the bias to
+    /// that (MatMulIntegerToFloat).
+    fn infer(&self, row: &[i32], before: Code, real_bias: bool) -> Vec<i32> {
         let (low, high) = (*self.output.range().start(), *self.output.range().end());
         let zero = self.output.zero_point;
         let mut out = Vec::new();
         for output in 0..self.outputs {
-            let mut sum = self.bias[output] as i64;
+            let mut sum = 0;
             for (input, &code) in row.iter().enumerate() {
                 let weight = self.weights[input * self.outputs + output];
                 sum += (code - before.zero_point) as i64 * weight as i64;
             }
-            let scale = (before.scale * self.weight_scales[output]) / self.output.scale;
-            let rounded = (sum as f32 * scale).round_ties_even() as i64;
+            let unit = before.scale * self.weight_scales[output];
+            let bias = self.bias[output];
+            let scaled = match real_bias {
+                true => (sum as f32 * unit + bias as f32 * unit) / self.output.scale,
+                false => (sum + bias as i64) as f32 * (unit / self.output.scale),
+            };
+            let rounded = scaled.round_ties_even() as i64;
             let code = (rounded + zero as i64).clamp(low as i64, high as i64) as i32;
             let code = match self.function {
                 None => code,

@@ -184,7 +184,6 @@ fn where_onnxruntime_leaves_its_integer_kernels_a_note_says_so() {
     let only = |notes: Vec<String>, reason: &str| {
         assert!(notes.len() == 1 && notes[0].contains(reason), "{notes:?}");
     };
-    only(notes(unsigned, &[3, 4], None, true), "MatMul of rank 3");
     only(
         notes(unsigned, &[4], Some(20.0), true),
         "its clamp is narrower",
@@ -194,6 +193,57 @@ fn where_onnxruntime_leaves_its_integer_kernels_a_note_says_so() {
     for (input, real_output) in [(unsigned, true), (signed, false)] {
         assert_eq!(notes(input, &[4], None, real_output), Vec::<String>::new());
     }
+    // So do sums of integers to which a real bias is added.
+    assert_eq!(notes(unsigned, &[3, 4], None, true), Vec::<String>::new());
+}
+
+/// MatMulIntegerToFloat: where no integer bias gives the codes of the real one, two layers
+/// and a table for each channel do.
+#[test]
+fn a_real_bias_of_integer_sums_is_exact() {
+    let model = |bias: &[f32; 2]| {
+        let quantiser = Code::u8(0.3712, 100);
+        let mut model = Model::new(data_type::FLOAT, &[3, 4]);
+        model.quantise("x", "q", "codes");
+        model.dequantise("codes", "q", "real");
+        model.quantiser("q", Code::u8(0.1, 3));
+        model.i8s("w", &[4, 2], &[1, -2, 3, 4, 50, -6, 7, 8]);
+        model.floats("w_scale", &[], &[0.25]);
+        model.node("DequantizeLinear", &["w", "w_scale"], "w_real");
+        model.node("MatMul", &["real", "w_real"], "product");
+        model.floats("b", &[2], bias);
+        model.node("Add", &["product", "b"], "sum");
+        model.quantiser("p", quantiser);
+        model.quantise("sum", "p", "y_codes");
+        model.dequantise("y_codes", "p", "y");
+        network_of(&model.finish("y")).unwrap()
+    };
+    // In units of 0.025: 40 and 80, or nothing whole.
+    assert_eq!(kinds(&model(&[1.0, 2.0])), ["convolution"]);
+    let network = model(&[1.0123, 2.0123]);
+    let both = ["convolution", "channel tables"];
+    assert_eq!(kinds(&network), [&both[..], &both, &["add"]].concat());
+    let mut fractional = 0;
+    for draw in 0..2000u32 {
+        let code = |place: u32| (draw.wrapping_mul(40_503 + 1_234_567 * place) >> 11) as u8;
+        let codes: Vec<u8> = (0..12).map(code).collect();
+        let actual = network.evaluate(&codes);
+        for (row, outputs) in codes.chunks(4).zip(actual.chunks(2)) {
+            let weights = [[1, 3, 50, 7], [-2, 4, -6, 8]];
+            for (output, (weights, bias)) in weights.iter().zip([1.0123f32, 2.0123]).enumerate() {
+                let products = row.iter().zip(weights).map(|(&u, w)| (u as i32 - 3) * w);
+                let sum: i32 = products.sum();
+                let code =
+                    |real: f32| (real / 0.3712).round_ties_even().clamp(-100.0, 155.0) + 100.0;
+                let scale = 0.1f32 * 0.25;
+                let expected = code(sum as f32 * scale + bias);
+                let integer = (bias / scale).round() * scale;
+                fractional += (code(sum as f32 * scale + integer) != expected) as usize;
+                assert_eq!(outputs[output] as f32, expected, "{codes:?}");
+            }
+        }
+    }
+    assert!(fractional > 0, "an integer bias would do");
 }
 
 /// Input scale times weight scale is 1/8; the bias's own scale is twice that.
