@@ -5,7 +5,7 @@ use quern_isa::link::{
     BOARD_HEADER_BYTES, BUFFER_BYTES, CHECK, CHECK_BYTES, ESCAPE, ESCAPED, FLAG,
 };
 
-const CRC: Crc<u16> = Crc::<u16>::new(&CHECK);
+const CRC: Crc<u32> = Crc::<u32>::new(&CHECK);
 
 /// Bytes of the board's longest frame. A longer one is none of its frames.
 const LONGEST: usize = BOARD_HEADER_BYTES + BUFFER_BYTES - 1 + CHECK_BYTES;
@@ -95,9 +95,9 @@ mod tests {
         }
 
         #[test]
-        fn up_to_three_wrong_bits_are_found_unless_they_make_a_flag_or_an_escape(
+        fn up_to_four_wrong_bits_are_found_unless_they_make_a_flag_or_an_escape(
             content in vec(any::<u8>(), 1..200),
-            flips in vec((any::<prop::sample::Index>(), 0..8u8), 1..4),
+            flips in vec((any::<prop::sample::Index>(), 0..8u8), 1..5),
         ) {
             let line = encode(&content);
             let mut wrong = line.clone();

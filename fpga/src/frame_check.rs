@@ -1,45 +1,81 @@
-//! The check of a frame, one byte on: CRC-16/X-25, lowest bit first.
+//! The check of a frame, a bit at a time: the 32-bit FCS of RFC 1662, lowest bit first.
 //!
 //! ```text
-//!  data ─► ⊕ ─► x = s ⊕ (s << 4) ─► ⊕ ─► after
-//!          ▲                        ▲
-//!  check ──┴─ low byte   high byte ─┘
+//!  bit ─► ⊕ ──────────────┬────────┬─ … ──┐  to the places of the polynomial
+//!         ▲               ▼        ▼      ▼
+//!         └────────── bit 0 ◄─ … ◄─⊕◄─ … ─⊕◄─ 0
+//!                     └─ low ─┘
+//!                     └──── passed? ──────┘ ─► []
 //! ```
-//! Combinational, three look-up tables deep. The eight steps of the polynomial
-//! x^16 + x^12 + x^5 + 1, written out, leave these few sums.
+//! A bit is taken in each cycle with `step`, and has its effect in the next; `start` begins
+//! anew. A cycle after a frame and its check, which is sent inverted, `passed` is up.
+//!
+//! A bit of the register is one logic cell. The serial line brings and takes bits one at a
+//! time anyway; a whole byte at once would take more cells and be a longer path.
 
 use quern_hdl::unit;
+use quern_isa::link;
 use rust_hdl::prelude::*;
 
-#[derive(LogicBlock, Default)]
+#[derive(LogicBlock)]
 pub struct FrameCheck {
-    pub check: Signal<In, Bits<16>>,
-    pub data: Signal<In, Bits<8>>,
-    pub after: Signal<Out, Bits<16>>,
-    sum: Signal<Local, Bits<8>>,
-    shifted: Signal<Local, Bits<8>>,
-    folded: Signal<Local, Bits<8>>,
-    wide: Signal<Local, Bits<16>>,
-    by_8: Signal<Local, Bits<16>>,
-    by_3: Signal<Local, Bits<16>>,
-    by_minus_4: Signal<Local, Bits<16>>,
-    rest: Signal<Local, Bits<16>>,
+    pub clock: Signal<In, Clock>,
+    pub start: Signal<In, Bit>,
+    pub step: Signal<In, Bit>,
+    pub bit: Signal<In, Bit>,
+    /// The next byte of the check, not inverted.
+    pub low: Signal<Out, Bits<8>>,
+    pub passed: Signal<Out, Bit>,
+    register: DFF<Bits<32>>,
+    matches: DFF<Bit>,
+    feedback: Signal<Local, Bit>,
+    shifted: Signal<Local, Bits<32>>,
+    polynomial: Constant<Bits<32>>,
+    first: Constant<Bits<32>>,
+    residue: Constant<Bits<32>>,
+}
+
+impl Default for FrameCheck {
+    fn default() -> Self {
+        let word = |value: u32| Constant::new(u64::from(value).to_bits::<32>());
+        Self {
+            clock: Default::default(),
+            start: Default::default(),
+            step: Default::default(),
+            bit: Default::default(),
+            low: Default::default(),
+            passed: Default::default(),
+            register: Default::default(),
+            matches: Default::default(),
+            feedback: Default::default(),
+            shifted: Default::default(),
+            polynomial: word(link::CHECK.poly.reverse_bits()),
+            first: word(link::CHECK.init),
+            residue: word(link::CHECK.residue),
+        }
+    }
 }
 
 impl Logic for FrameCheck {
-    unit!("The check of a frame, one byte on.");
+    unit!("The check of a frame, a bit at a time.");
 
     #[hdl_gen]
     fn update(&mut self) {
-        self.sum.next = self.check.val().get_bits::<8>(0) ^ self.data.val();
-        self.shifted.next = self.sum.val() << 4;
-        self.folded.next = self.sum.val() ^ self.shifted.val();
-        self.wide.next = bit_cast::<16, 8>(self.folded.val());
-        self.by_8.next = self.wide.val() << 8;
-        self.by_3.next = self.wide.val() << 3;
-        self.by_minus_4.next = self.wide.val() >> 4;
-        self.rest.next = self.check.val() >> 8;
-        self.after.next =
-            self.rest.val() ^ self.by_8.val() ^ self.by_3.val() ^ self.by_minus_4.val();
+        dff_setup!(self, clock, register, matches);
+
+        self.feedback.next = self.bit.val() ^ self.register.q.val().get_bit(0);
+        self.low.next = self.register.q.val().get_bits::<8>(0);
+        self.matches.d.next = self.register.q.val() == self.residue.val();
+        self.passed.next = self.matches.q.val();
+        self.shifted.next = self.register.q.val() >> 1;
+        if self.step.val() {
+            self.register.d.next = self.shifted.val();
+            if self.feedback.val() {
+                self.register.d.next = self.shifted.val() ^ self.polynomial.val();
+            }
+        }
+        if self.start.val() {
+            self.register.d.next = self.first.val();
+        }
     }
 }

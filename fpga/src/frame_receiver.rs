@@ -3,14 +3,16 @@
 //!
 //! ```text
 //!  data ──► unescape ─┬─► control, position, acknowledged ─► in order?
-//!  valid ─►           ├─► check ──────────────────────────► undamaged?
+//!  valid ─►           │
+//!  shift ─► the byte before, bit by bit ─► check ──────────► undamaged?
 //!                     └─► write, address, byte                  │ at the flag
 //!                            ▲                                  ▼
 //!                          place ◄───── next frame ─────── received, acknowledged, restart
 //! ```
-//! A byte of a frame is dealt with in the first cycle with `turn` after the receiver gave
-//! it, or in that cycle. `received`, `acknowledged`, `tag` and the pulses `answer`,
-//! `restart`, `damaged` follow a cycle later.
+//! A byte of a frame is dealt with in the first cycle with `turn` after that in which the
+//! receiver gave it. Its bits pass through the check while the next byte comes, so the check
+//! is complete at the end of the flag behind the frame. `received`, `acknowledged`, `tag` and
+//! the pulses `answer`, `restart`, `damaged` follow a cycle after the flag.
 //!
 //! A frame counts if its check is right, it lies where the previous one ended, fits, and
 //! every byte had its stop bit. Any other leaves no trace but an `answer`. A restart
@@ -30,6 +32,9 @@ pub struct FrameReceiver {
     pub data: Signal<In, Bits<8>>,
     pub valid: Signal<In, Bit>,
     pub framing_error: Signal<In, Bit>,
+    /// `data` loses its lowest bit, which is bit `place` of the byte before.
+    pub shift: Signal<In, Bit>,
+    pub place: Signal<In, Bits<3>>,
     /// The memory can be written in this cycle.
     pub turn: Signal<In, Bit>,
     /// Bytes the core has taken, modulo 256.
@@ -49,11 +54,13 @@ pub struct FrameReceiver {
     waiting: DFF<Bit>,
     escaped: DFF<Bit>,
     /// Bit i: more than i bytes of the frame have come.
-    progress: DFF<Bits<5>>,
+    progress: DFF<Bits<7>>,
     bad: DFF<Bit>,
-    check: DFF<Bits<16>>,
-    next_check: FrameCheck,
-    place: LoadableCounter<8>,
+    /// The byte whose bits leave is one of the frame, and bit 5 is inverted.
+    checked: DFF<Bit>,
+    inverting: DFF<Bit>,
+    check: FrameCheck,
+    pointer: LoadableCounter<8>,
     count: DFF<Bits<8>>,
     restart_asked: DFF<Bit>,
     frame_tag: DFF<Bits<2>>,
@@ -73,12 +80,12 @@ pub struct FrameReceiver {
     full: Signal<Local, Bit>,
     inverted: Signal<Local, Bits<8>>,
     plain: Signal<Local, Bits<8>>,
-    pushed: Signal<Local, Bits<5>>,
+    pushed: Signal<Local, Bits<7>>,
+    is_inverted: Signal<Local, Bit>,
     flag: Constant<Bits<8>>,
     escape: Constant<Bits<8>>,
     mask: Constant<Bits<8>>,
-    start: Constant<Bits<16>>,
-    residue: Constant<Bits<16>>,
+    fifth: Constant<Bits<3>>,
     check_bytes: Constant<Bits<8>>,
     nothing: Constant<Bits<8>>,
 }
@@ -86,13 +93,14 @@ pub struct FrameReceiver {
 impl Default for FrameReceiver {
     fn default() -> Self {
         let byte = |value: u8| Constant::new(u64::from(value).to_bits::<8>());
-        let word = |value: u16| Constant::new(u64::from(value).to_bits::<16>());
         Self {
             clock: Default::default(),
             reset: Default::default(),
             data: Default::default(),
             valid: Default::default(),
             framing_error: Default::default(),
+            shift: Default::default(),
+            place: Default::default(),
             turn: Default::default(),
             taken: Default::default(),
             write: Default::default(),
@@ -108,9 +116,10 @@ impl Default for FrameReceiver {
             escaped: Default::default(),
             progress: Default::default(),
             bad: Default::default(),
+            checked: Default::default(),
+            inverting: Default::default(),
             check: Default::default(),
-            next_check: Default::default(),
-            place: LoadableCounter::up(),
+            pointer: LoadableCounter::up(),
             count: Default::default(),
             restart_asked: Default::default(),
             frame_tag: Default::default(),
@@ -131,11 +140,11 @@ impl Default for FrameReceiver {
             inverted: Default::default(),
             plain: Default::default(),
             pushed: Default::default(),
+            is_inverted: Default::default(),
             flag: byte(link::FLAG),
             escape: byte(link::ESCAPE),
             mask: byte(link::ESCAPED),
-            start: word(link::CHECK_START),
-            residue: word(link::CHECK_RESIDUE),
+            fifth: Constant::new(5u64.to_bits()),
             check_bytes: byte(link::CHECK_BYTES as u8),
             nothing: byte(link::NOTHING_ACKNOWLEDGED),
         }
@@ -154,7 +163,8 @@ impl Logic for FrameReceiver {
             escaped,
             progress,
             bad,
-            check,
+            checked,
+            inverting,
             count,
             restart_asked,
             frame_tag,
@@ -165,8 +175,8 @@ impl Logic for FrameReceiver {
             damaged_pulse
         );
 
-        self.take.next = (self.valid.val() | self.waiting.q.val()) & self.turn.val();
-        self.waiting.d.next = (self.valid.val() | self.waiting.q.val()) & !self.turn.val();
+        self.take.next = self.waiting.q.val() & self.turn.val();
+        self.waiting.d.next = self.valid.val() | (self.waiting.q.val() & !self.turn.val());
         self.is_flag.next = self.data.val() == self.flag.val();
         self.is_escape.next = self.data.val() == self.escape.val();
         self.ends.next = self.take.val() & self.is_flag.val();
@@ -178,18 +188,27 @@ impl Logic for FrameReceiver {
         }
         self.plain.next = self.data.val() ^ self.inverted.val();
         self.byte.next = self.plain.val();
-        self.next_check.check.next = self.check.q.val();
-        self.next_check.data.next = self.plain.val();
+
+        // A byte's bits leave the receiver's register as the next byte comes.
+        self.is_inverted.next = self.inverting.q.val() & (self.place.val() == self.fifth.val());
+        self.check.clock.next = self.clock.val();
+        self.check.start.next = self.ends.val();
+        self.check.step.next = self.shift.val() & self.checked.q.val();
+        self.check.bit.next = self.data.val().get_bit(0) ^ self.is_inverted.val();
+        if self.take.val() {
+            self.checked.d.next = self.push.val();
+            self.inverting.d.next = self.escaped.q.val();
+        }
 
         // The frame's bytes are written behind those that count, its check, too.
         self.full.next =
-            self.progress.q.val().get_bit(3) & (self.place.q.val() == self.taken.val());
+            self.progress.q.val().get_bit(3) & (self.pointer.q.val() == self.taken.val());
         self.write.next = self.push.val() & self.progress.q.val().get_bit(2) & !self.full.val();
-        self.address.next = self.place.q.val();
-        self.place.clock.next = self.clock.val();
-        self.place.load.next = !self.progress.q.val().get_bit(0);
-        self.place.value.next = self.count.q.val();
-        self.place.step.next =
+        self.address.next = self.pointer.q.val();
+        self.pointer.clock.next = self.clock.val();
+        self.pointer.load.next = !self.progress.q.val().get_bit(0);
+        self.pointer.value.next = self.count.q.val();
+        self.pointer.step.next =
             self.push.val() & self.progress.q.val().get_bit(2) & !self.full.val();
 
         self.in_order.next = self.plain.val() == self.count.q.val();
@@ -197,7 +216,6 @@ impl Logic for FrameReceiver {
         if self.push.val() {
             self.escaped.d.next = false;
             self.progress.d.next = self.pushed.val();
-            self.check.d.next = self.next_check.after.val();
             if !self.progress.q.val().get_bit(0) {
                 self.restart_asked.d.next = self.plain.val().get_bit(7);
                 self.frame_tag.d.next = self.plain.val().get_bits::<2>(0);
@@ -215,9 +233,8 @@ impl Logic for FrameReceiver {
             self.escaped.d.next = true;
         }
 
-        self.undamaged.next = self.progress.q.val().get_bit(4)
-            & !self.escaped.q.val()
-            & (self.check.q.val() == self.residue.val());
+        self.undamaged.next =
+            self.progress.q.val().get_bit(6) & !self.escaped.q.val() & self.check.passed.val();
         self.good.next = self.ends.val() & self.undamaged.val() & !self.bad.q.val();
         self.answer_pulse.d.next = self.ends.val() & self.progress.q.val().get_bit(0);
         self.damaged_pulse.d.next =
@@ -226,11 +243,10 @@ impl Logic for FrameReceiver {
         if self.ends.val() {
             self.escaped.d.next = false;
             self.progress.d.next = 0.into();
-            self.check.d.next = self.start.val();
             self.bad.d.next = false;
         }
         if self.good.val() {
-            self.count.d.next = self.place.q.val() - self.check_bytes.val();
+            self.count.d.next = self.pointer.q.val() - self.check_bytes.val();
             self.last_acknowledged.d.next = self.frame_acknowledged.q.val();
         }
         if self.framing_error.val() {

@@ -4,14 +4,17 @@
 //! ```text
 //!  received, taken, ──┐
 //!  address, state ────┤ one at a time
-//!  data (memory) ─────┼─► raw ─► special? ─► escape ─► byte, valid ─► transmitter
-//!         check ──────┘     └──► check
+//!  data (memory) ─────┼─► [plain] ─► special? ─► escape ─► byte, valid ─► transmitter
+//!         check ──────┘◄──────────────── bit by bit ──────────── line, shift ◄──┘
 //!
-//!  place: flag ─► received ─► taken ─► position ─► state ─► data … ─► check, check ─► flag
+//!  part: flag ─► received ─► taken ─► position ─► state ─► data … ─► check ×4 ─► flag
 //! ```
-//! A byte leaves in a cycle with `turn` and `ready`; the memory answers to `address`
-//! in the cycle before. `answer` in cycle t begins a frame in t+2 or when the current one
-//! has ended; several while one is on its way give one more.
+//! The memory answers to `address` with `turn`; a byte leaves in a cycle without it in
+//! which the transmitter is `ready`. `answer` in cycle t begins a frame in t+2 or t+3, or
+//! when the current one has ended; several while one is on its way give one more.
+//!
+//! A byte passes through the check while it is on the line, which is before the next one
+//! is needed.
 //!
 //! `reset` ends a frame without its check; an `answer` in the same cycle counts.
 //!
@@ -45,13 +48,20 @@ pub struct FrameSender {
     pub byte: Signal<Out, Bits<8>>,
     pub valid: Signal<Out, Bit>,
     pub ready: Signal<In, Bit>,
+    /// The transmitter's line, in the last cycle of bit `place` when there is a `shift`.
+    pub line: Signal<In, Bit>,
+    pub shift: Signal<In, Bit>,
+    pub place: Signal<In, Bits<3>>,
     pending: DFF<Bit>,
     busy: DFF<Bit>,
     /// One bit is set while busy; which one, the picture says.
-    place: DFF<Bits<9>>,
+    part: DFF<Bits<11>>,
+    /// The byte that is next, before it is escaped.
+    plain: DFF<Bits<8>>,
+    /// The latest byte was an escape; there was one in front of it.
     escaping: DFF<Bit>,
-    check: DFF<Bits<16>>,
-    next_check: FrameCheck,
+    inverting: DFF<Bit>,
+    check: FrameCheck,
     pointer: LoadableCounter<8>,
     frame_base: DFF<Bits<8>>,
     mark: Signal<Local, Bit>,
@@ -66,17 +76,15 @@ pub struct FrameSender {
     chosen_state: Signal<Local, Bits<8>>,
     chosen_data: Signal<Local, Bits<8>>,
     chosen_check: Signal<Local, Bits<8>>,
-    inverted: Signal<Local, Bits<8>>,
-    raw: Signal<Local, Bits<8>>,
-    plain: Signal<Local, Bits<8>>,
-    next_place: Signal<Local, Bits<9>>,
-    first: Constant<Bits<9>>,
-    check_place: Constant<Bits<9>>,
-    ones: Constant<Bits<8>>,
+    next_part: Signal<Local, Bits<11>>,
+    is_inverted: Signal<Local, Bit>,
+    check_sent: Signal<Local, Bit>,
+    first: Constant<Bits<11>>,
+    check_part: Constant<Bits<11>>,
+    fifth: Constant<Bits<3>>,
     flag: Constant<Bits<8>>,
     escape: Constant<Bits<8>>,
     mask: Constant<Bits<8>>,
-    start: Constant<Bits<16>>,
     nothing: Constant<Bits<8>>,
 }
 
@@ -99,12 +107,16 @@ impl Default for FrameSender {
             byte: Default::default(),
             valid: Default::default(),
             ready: Default::default(),
+            line: Default::default(),
+            shift: Default::default(),
+            place: Default::default(),
             pending: Default::default(),
             busy: Default::default(),
-            place: Default::default(),
+            part: Default::default(),
+            plain: Default::default(),
             escaping: Default::default(),
+            inverting: Default::default(),
             check: Default::default(),
-            next_check: Default::default(),
             pointer: LoadableCounter::up(),
             frame_base: Default::default(),
             mark: Default::default(),
@@ -119,17 +131,15 @@ impl Default for FrameSender {
             chosen_state: Default::default(),
             chosen_data: Default::default(),
             chosen_check: Default::default(),
-            inverted: Default::default(),
-            raw: Default::default(),
-            plain: Default::default(),
-            next_place: Default::default(),
+            next_part: Default::default(),
+            is_inverted: Default::default(),
+            check_sent: Default::default(),
             first: Constant::new(1u64.to_bits()),
-            check_place: Constant::new((1u64 << 6).to_bits()),
-            ones: byte(0xFF),
+            check_part: Constant::new((1u64 << 6).to_bits()),
+            fifth: Constant::new(5u64.to_bits()),
             flag: byte(link::FLAG),
             escape: byte(link::ESCAPE),
             mask: byte(link::ESCAPED),
-            start: Constant::new(u64::from(link::CHECK_START).to_bits()),
             nothing: byte(link::NOTHING_ACKNOWLEDGED),
         }
     }
@@ -140,56 +150,69 @@ impl Logic for FrameSender {
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, pending, busy, place, escaping, check, frame_base);
+        dff_setup!(self, clock, pending, busy, part, plain, escaping, inverting, frame_base);
 
         self.chosen_received.next = 0.into();
-        if self.place.q.val().get_bit(1) {
+        if self.part.q.val().get_bit(1) {
             self.chosen_received.next = self.received.val();
         }
         self.chosen_taken.next = 0.into();
-        if self.place.q.val().get_bit(2) {
+        if self.part.q.val().get_bit(2) {
             self.chosen_taken.next = self.taken.val();
         }
         self.chosen_position.next = 0.into();
-        if self.place.q.val().get_bit(3) {
+        if self.part.q.val().get_bit(3) {
             self.chosen_position.next = self.pointer.q.val();
         }
         self.chosen_state.next = 0.into();
-        if self.place.q.val().get_bit(4) {
+        if self.part.q.val().get_bit(4) {
             self.chosen_state.next = self.state.val();
         }
         self.chosen_data.next = 0.into();
-        if self.place.q.val().get_bit(5) {
+        if self.part.q.val().get_bit(5) {
             self.chosen_data.next = self.data.val();
         }
-        self.checking.next = self.place.q.val().get_bit(6) | self.place.q.val().get_bit(7);
+        self.checking.next = self.part.q.val().get_bit(6)
+            | self.part.q.val().get_bit(7)
+            | self.part.q.val().get_bit(8)
+            | self.part.q.val().get_bit(9);
+        // The check is sent inverted.
         self.chosen_check.next = 0.into();
-        self.inverted.next = 0.into();
         if self.checking.val() {
-            self.chosen_check.next = self.check.q.val().get_bits::<8>(0);
-            self.inverted.next = self.ones.val();
+            self.chosen_check.next = !self.check.low.val();
         }
-        self.raw.next = self.chosen_received.val()
+        // A register, because the memory is slow and the way to the transmitter long.
+        self.plain.d.next = self.chosen_received.val()
             | self.chosen_taken.val()
             | self.chosen_position.val()
             | self.chosen_state.val()
             | self.chosen_data.val()
             | self.chosen_check.val();
-        // The check is sent inverted. Its own low byte moves it on by eight places.
-        self.plain.next = self.raw.val() ^ self.inverted.val();
-        self.next_check.check.next = self.check.q.val();
-        self.next_check.data.next = self.raw.val();
 
-        self.mark.next = self.place.q.val().get_bit(0) | self.place.q.val().get_bit(8);
+        // The check of what is on the line while its next byte waits. A byte of the check
+        // itself only makes room for the one behind it.
+        self.is_inverted.next = self.inverting.q.val() & (self.place.val() == self.fifth.val());
+        self.check_sent.next = self.part.q.val().get_bit(7)
+            | self.part.q.val().get_bit(8)
+            | self.part.q.val().get_bit(9);
+        self.check.clock.next = self.clock.val();
+        self.check.start.next = self.part.q.val().get_bit(1);
+        self.check.step.next = self.shift.val() & !self.escaping.q.val();
+        self.check.bit.next = self.line.val() ^ self.is_inverted.val();
+        if self.check_sent.val() {
+            self.check.bit.next = self.check.low.val().get_bit(0);
+        }
+
+        self.mark.next = self.part.q.val().get_bit(0) | self.part.q.val().get_bit(10);
         self.special.next =
-            (self.plain.val() == self.flag.val()) | (self.plain.val() == self.escape.val());
+            (self.plain.q.val() == self.flag.val()) | (self.plain.q.val() == self.escape.val());
         self.escape_now.next = self.special.val() & !self.escaping.q.val() & !self.mark.val();
-        self.step.next = self.turn.val() & self.ready.val() & self.busy.q.val();
+        self.step.next = !self.turn.val() & self.ready.val() & self.busy.q.val();
         self.advance.next = self.step.val() & !self.escape_now.val();
         self.valid.next = self.step.val();
-        self.byte.next = self.plain.val();
+        self.byte.next = self.plain.q.val();
         if self.escaping.q.val() {
-            self.byte.next = self.plain.val() ^ self.mask.val();
+            self.byte.next = self.plain.q.val() ^ self.mask.val();
         }
         if self.escape_now.val() {
             self.byte.next = self.escape.val();
@@ -198,48 +221,47 @@ impl Logic for FrameSender {
             self.byte.next = self.flag.val();
         }
 
-        self.next_place.next = self.place.q.val() << 1;
+        self.next_part.next = self.part.q.val() << 1;
         if self.step.val() {
             self.escaping.d.next = self.escape_now.val();
+            self.inverting.d.next = self.escaping.q.val();
         }
         if self.advance.val() {
-            self.check.d.next = self.next_check.after.val();
-            if !self.place.q.val().get_bit(5) {
-                self.place.d.next = self.next_place.val();
+            if !self.part.q.val().get_bit(5) {
+                self.part.d.next = self.next_part.val();
             }
-            if self.place.q.val().get_bit(8) {
+            if self.part.q.val().get_bit(10) {
                 self.busy.d.next = false;
             }
         }
-        if self.place.q.val().get_bit(0) {
-            self.check.d.next = self.start.val();
+        if self.part.q.val().get_bit(0) {
             self.frame_base.d.next = self.acknowledged.val();
         }
         self.base.next = self.frame_base.q.val();
         // After a byte the transmitter is not ready before this has been seen.
-        if self.place.q.val().get_bit(5) & (self.pointer.q.val() == self.stored.val()) {
-            self.place.d.next = self.check_place.val();
+        if self.part.q.val().get_bit(5) & (self.pointer.q.val() == self.stored.val()) {
+            self.part.d.next = self.check_part.val();
         }
 
         // One more than the last byte that the host has, when the data begin.
         self.pointer.clock.next = self.clock.val();
-        self.pointer.load.next = self.place.q.val().get_bit(0);
+        self.pointer.load.next = self.part.q.val().get_bit(0);
         self.pointer.value.next = self.acknowledged.val();
         self.pointer.step.next =
-            self.advance.val() & (self.place.q.val().get_bit(4) | self.place.q.val().get_bit(5));
+            self.advance.val() & (self.part.q.val().get_bit(4) | self.part.q.val().get_bit(5));
         self.address.next = self.pointer.q.val();
 
         self.pending.d.next = self.pending.q.val() | self.answer.val();
         if self.pending.q.val() & !self.busy.q.val() {
             self.pending.d.next = self.answer.val();
             self.busy.d.next = true;
-            self.place.d.next = self.first.val();
+            self.part.d.next = self.first.val();
         }
         if self.reset.val() {
             self.pending.d.next = self.answer.val();
             self.busy.d.next = false;
             self.escaping.d.next = false;
-            self.place.d.next = 0.into();
+            self.part.d.next = 0.into();
             self.frame_base.d.next = self.nothing.val();
         }
     }

@@ -157,6 +157,8 @@ impl Logic for SerialLink {
         self.frame_receiver.data.next = self.uart_receiver.data.val();
         self.frame_receiver.valid.next = self.uart_receiver.valid.val();
         self.frame_receiver.framing_error.next = self.uart_receiver.framing_error.val();
+        self.frame_receiver.shift.next = self.uart_receiver.shift.val();
+        self.frame_receiver.place.next = self.uart_receiver.place.val();
         self.frame_receiver.turn.next = self.buffer.link_turn.val();
         self.frame_receiver.taken.next = self.buffer.taken.val();
 
@@ -195,6 +197,9 @@ impl Logic for SerialLink {
         self.uart_transmitter.data.next = self.frame_sender.byte.val();
         self.uart_transmitter.valid.next = self.frame_sender.valid.val();
         self.frame_sender.ready.next = self.uart_transmitter.ready.val();
+        self.frame_sender.line.next = self.uart_transmitter.line.val();
+        self.frame_sender.shift.next = self.uart_transmitter.shift.val();
+        self.frame_sender.place.next = self.uart_transmitter.place.val();
         self.tx.next = self.uart_transmitter.line.val();
 
         self.status.idle.next = self.idle.val();

@@ -10,7 +10,9 @@
 //!            start ▲  bit 0 ▲        stop ▲    sampled in the middle
 //! ```
 //! `valid` is high for one cycle, in the middle of the stop bit; `data` is that
-//! byte, in this cycle and until the next start bit. One byte per ten bit times.
+//! byte, in this cycle and until the next byte's first bit. One byte per ten bit times.
+//! That first bit pushes bit 0 of the byte before out of the register, and so on: `shift`
+//! is high in the cycle in which `data` loses its lowest bit, bit number `place`.
 //!
 //! A start bit that is over before its middle is taken for a glitch. A byte whose
 //! stop bit is low is dropped with one cycle of `framing_error`, and the receiver
@@ -32,13 +34,15 @@ pub struct UartReceiver<const TIMER: usize> {
     pub data: Signal<Out, Bits<8>>,
     pub valid: Signal<Out, Bit>,
     pub framing_error: Signal<Out, Bit>,
+    pub shift: Signal<Out, Bit>,
+    pub place: Signal<Out, Bits<3>>,
     // Both hold the inverse of the line, so that an idle line is what they start with.
     metastable: DFF<Bit>,
     low: DFF<Bit>,
     state: DFF<State>,
     timer: DFF<Bits<TIMER>>,
     received: DFF<Bits<3>>,
-    shift: DFF<Bits<8>>,
+    byte: DFF<Bits<8>>,
     tick: Signal<Local, Bit>,
     newest_bit: Signal<Local, Bits<8>>,
     half_bit: Constant<Bits<TIMER>>,
@@ -69,12 +73,14 @@ impl<const TIMER: usize> UartReceiver<TIMER> {
             data: Default::default(),
             valid: Default::default(),
             framing_error: Default::default(),
+            shift: Default::default(),
+            place: Default::default(),
             metastable: Default::default(),
             low: Default::default(),
             state: Default::default(),
             timer: Default::default(),
             received: Default::default(),
-            shift: Default::default(),
+            byte: Default::default(),
             tick: Default::default(),
             newest_bit: Default::default(),
             half_bit: cycles(divisor / 2),
@@ -88,7 +94,7 @@ impl<const TIMER: usize> Logic for UartReceiver<TIMER> {
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, metastable, low, state, timer, received, shift);
+        dff_setup!(self, clock, metastable, low, state, timer, received, byte);
 
         self.metastable.d.next = !self.line.val();
         self.low.d.next = self.metastable.q.val();
@@ -97,6 +103,7 @@ impl<const TIMER: usize> Logic for UartReceiver<TIMER> {
         self.timer.d.next = self.timer.q.val() - 1;
         self.valid.next = false;
         self.framing_error.next = false;
+        self.shift.next = false;
 
         self.newest_bit.next = 0x80.into();
         if self.low.q.val() {
@@ -122,7 +129,8 @@ impl<const TIMER: usize> Logic for UartReceiver<TIMER> {
             State::Data => {
                 if self.tick.val() {
                     self.timer.d.next = self.whole_bit.val();
-                    self.shift.d.next = (self.shift.q.val() >> 1) | self.newest_bit.val();
+                    self.shift.next = true;
+                    self.byte.d.next = (self.byte.q.val() >> 1) | self.newest_bit.val();
                     self.received.d.next = self.received.q.val() + 1;
                     if self.received.q.val().all() {
                         self.state.d.next = State::Stop;
@@ -148,7 +156,8 @@ impl<const TIMER: usize> Logic for UartReceiver<TIMER> {
                 self.state.d.next = State::Idle;
             }
         }
-        self.data.next = self.shift.q.val();
+        self.data.next = self.byte.q.val();
+        self.place.next = self.received.q.val();
 
         if self.reset.val() {
             self.state.d.next = State::Idle;

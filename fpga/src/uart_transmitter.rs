@@ -8,7 +8,7 @@
 //! ```
 //! A byte is taken in a cycle with `valid` and `ready`; its start bit begins in the
 //! next cycle. One byte per ten bit times: `ready` is high again in the cycle after
-//! the stop bit.
+//! the stop bit. `shift` is high in the last cycle of each data bit, bit number `place`.
 
 use quern_hdl::unit;
 use rust_hdl::prelude::*;
@@ -23,16 +23,20 @@ pub struct UartTransmitter<const TIMER: usize> {
     pub ready: Signal<Out, Bit>,
     /// High when idle.
     pub line: Signal<Out, Bit>,
+    pub shift: Signal<Out, Bit>,
+    pub place: Signal<Out, Bits<3>>,
     // The inverse of what is on the line, so that the line is idle from the start.
     low: DFF<Bits<9>>,
     /// Registered, because `ready` reaches far into the core's control.
     busy: DFF<Bit>,
-    /// Bits of the frame after the one on the line.
-    remaining: DFF<Bits<4>>,
+    /// Of the bit on the line: 15 the start bit, 0 to 7 data, 8 the stop bit.
+    number: DFF<Bits<4>>,
     timer: DFF<Bits<TIMER>>,
     inverse: Signal<Local, Bits<8>>,
+    tick: Signal<Local, Bit>,
+    is_data: Signal<Local, Bit>,
     whole_bit: Constant<Bits<TIMER>>,
-    bits_after_start: Constant<Bits<4>>,
+    start_bit: Constant<Bits<4>>,
 }
 
 impl<const TIMER: usize> UartTransmitter<TIMER> {
@@ -49,13 +53,17 @@ impl<const TIMER: usize> UartTransmitter<TIMER> {
             valid: Default::default(),
             ready: Default::default(),
             line: Default::default(),
+            shift: Default::default(),
+            place: Default::default(),
             low: Default::default(),
-            remaining: Default::default(),
+            number: Default::default(),
             timer: Default::default(),
             busy: Default::default(),
             inverse: Default::default(),
+            tick: Default::default(),
+            is_data: Default::default(),
             whole_bit: Constant::new(u64::from(divisor - 1).to_bits::<TIMER>()),
-            bits_after_start: Constant::new(9u32.to_bits()),
+            start_bit: Constant::new(15u32.to_bits()),
         }
     }
 }
@@ -65,23 +73,27 @@ impl<const TIMER: usize> Logic for UartTransmitter<TIMER> {
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, low, busy, remaining, timer);
+        dff_setup!(self, clock, low, busy, number, timer);
 
         self.inverse.next = !self.data.val();
+        self.tick.next = self.busy.q.val() & !self.timer.q.val().any();
+        self.is_data.next = !self.number.q.val().get_bit(3);
         self.timer.d.next = self.timer.q.val() - 1;
         if !self.busy.q.val() {
             self.timer.d.next = self.whole_bit.val();
             if self.valid.val() {
                 self.low.d.next = (bit_cast::<9, 8>(self.inverse.val()) << 1) | 1;
-                self.remaining.d.next = self.bits_after_start.val();
+                self.number.d.next = self.start_bit.val();
                 self.busy.d.next = true;
             }
-        } else if !self.timer.q.val().any() {
+        } else if self.tick.val() {
             self.timer.d.next = self.whole_bit.val();
             self.low.d.next = self.low.q.val() >> 1;
-            self.remaining.d.next = self.remaining.q.val() - 1;
-            self.busy.d.next = self.remaining.q.val().any();
+            self.number.d.next = self.number.q.val() + 1;
+            self.busy.d.next = self.is_data.val() | self.number.q.val().get_bit(0);
         }
+        self.shift.next = self.tick.val() & self.is_data.val();
+        self.place.next = self.number.q.val().get_bits::<3>(0);
         self.ready.next = !self.busy.q.val();
         self.line.next = !self.low.q.val().get_bit(0);
 

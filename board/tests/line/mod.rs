@@ -3,11 +3,12 @@
 
 use quern_board::{Pace, Transport};
 use quern_fpga::SerialLink;
-use quern_isa::link::Identity;
+use quern_isa::link::{Identity, FLAG};
 use quern_isa::CU;
 use quern_testbench::verilator::pins::Pins;
 use rust_hdl::prelude::*;
 use std::io;
+use std::ops::Range;
 use std::time::Duration;
 
 /// Clock cycles of a serial bit: few, so that a byte takes little to simulate.
@@ -105,7 +106,7 @@ pub enum Fault {
     Truncate,
     Break,
     Glitch,
-    /// The whole frame comes once more.
+    /// One frame comes twice. Not later: a line keeps the order of its bytes.
     Repeat,
     /// Bytes that nobody sent, before the frame.
     Garbage,
@@ -177,7 +178,7 @@ impl<'a> Line<'a> {
             }
             Fault::Insert => {
                 let byte = match self.random.below(3) {
-                    0 => quern_isa::link::FLAG,
+                    0 => FLAG,
                     1 => quern_isa::link::ESCAPE,
                     _ => self.random.next() as u8,
                 };
@@ -185,11 +186,29 @@ impl<'a> Line<'a> {
             }
             Fault::Duplicate => line.insert(at, line[at]),
             Fault::Truncate => line.truncate(at),
-            Fault::Repeat => line.extend(bytes),
+            Fault::Repeat => {
+                let frame = frame_around(bytes, at);
+                let again = line[frame.clone()].to_vec();
+                line.splice(frame.end..frame.end, again);
+            }
             Fault::Garbage => line = [self.garbage(), line].concat(),
             Fault::Break | Fault::Glitch => return (line, Some(at)),
         }
         (line, None)
+    }
+}
+
+/// The frame, flags included, in which a byte lies.
+fn frame_around(bytes: &[u8], at: usize) -> Range<usize> {
+    let mut begin = 0;
+    loop {
+        let inside = bytes.iter().skip(begin + 1);
+        let length = inside.take_while(|byte| **byte != FLAG).count();
+        let end = (begin + length + 2).min(bytes.len());
+        if at < end {
+            return begin..end;
+        }
+        begin = end;
     }
 }
 
