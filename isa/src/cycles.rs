@@ -144,22 +144,30 @@ impl Timing {
     /// received.
     pub fn beats(&mut self, beats: u64, awaited: usize) {
         let (available, before) = (self.received(awaited), self.now);
-        let taken = |writes: &[u64], cycle| writes.binary_search(&cycle).is_ok();
         match self.loading_activations && self.writes.last() >= Some(&self.now) {
             false => {
                 self.input_stalls += available.saturating_sub(self.now);
                 self.now = self.now.max(available) + beats;
             }
             true => {
-                let mut rest = beats;
-                while rest > 0 {
-                    if !taken(&self.writes, self.now) {
-                        match self.now < available {
-                            true => self.input_stalls += 1,
-                            false => rest -= 1,
-                        }
+                // Cycles between writes are those of beats, or of stalls before them.
+                let (mut rest, start) = (beats, self.now);
+                let first = self.writes.partition_point(|&write| write < start);
+                for &write in &self.writes[first..] {
+                    let stalls = available.min(write).saturating_sub(self.now);
+                    let taken = rest.min(write - self.now - stalls);
+                    self.input_stalls += stalls;
+                    self.now += stalls + taken;
+                    rest -= taken;
+                    if rest == 0 {
+                        break;
                     }
-                    self.now += 1;
+                    self.now = write + 1;
+                }
+                if rest > 0 {
+                    let stalls = available.saturating_sub(self.now);
+                    self.input_stalls += stalls;
+                    self.now += stalls + rest;
                 }
             }
         }

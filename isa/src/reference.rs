@@ -238,14 +238,14 @@ impl Execution<'_> {
             positions,
             accumulator_words,
         )?;
-        // A fixed number of columns lets the inner loop be vectorised.
-        let memories = &mut self.memories;
-        match columns {
-            4 => matrix_columns::<4>(&self.config, memories, &pattern, matrix),
-            5 => matrix_columns::<5>(&self.config, memories, &pattern, matrix),
-            16 => matrix_columns::<16>(&self.config, memories, &pattern, matrix),
-            columns => unreachable!("no configuration has {columns} columns"),
-        }
+        // Fixed sizes let the inner loops be unrolled and vectorised.
+        let multiply = match (lanes, columns) {
+            (4, 4) => multiply::<4, 4>,
+            (8, 5) => multiply::<8, 5>,
+            (16, 16) => multiply::<16, 16>,
+            size => unreachable!("no configuration has {size:?} lanes and columns"),
+        };
+        multiply(&self.config, self.memories, &pattern, matrix);
         for position in 0..positions {
             let word = matrix.accumulator as usize + position;
             self.tracer.event(Event::Accumulate {
@@ -568,17 +568,17 @@ fn lookup_entry(memories: &Memories, config: &Config, half: usize, byte: u8) -> 
 
 /// The arithmetic of `Matrix`. All operands are in range. Sums are formed modulo
 /// 2^32, a multiple of 2^W, and wrapped to the accumulator width when stored.
-fn matrix_columns<const COLUMNS: usize>(
+fn multiply<const LANES: usize, const COLUMNS: usize>(
     config: &Config,
     memories: &mut Memories,
     pattern: &Pattern,
     m: &Matrix,
 ) {
-    let lanes = config.lanes;
-    let mut tile = vec![[0i32; COLUMNS]; lanes];
+    let unused = i32::BITS - config.accumulator_bits;
+    let mut tile = [[0i32; COLUMNS]; LANES];
     let offsets: Vec<u16> = pattern.offsets().collect();
     for (k, tap) in pattern.taps(m.inner, m.outer).enumerate() {
-        let rows = &memories.weights[(m.weight as usize + k * lanes) * COLUMNS..];
+        let rows = &memories.weights[(m.weight as usize + k * LANES) * COLUMNS..];
         for (row, bytes) in tile.iter_mut().zip(rows.chunks_exact(COLUMNS)) {
             for (weight, &byte) in row.iter_mut().zip(bytes) {
                 *weight = byte as i8 as i32;
@@ -586,22 +586,21 @@ fn matrix_columns<const COLUMNS: usize>(
         }
         let replace = k == 0 && !m.accumulate;
         let first = m.activation.wrapping_add(tap);
-        let sums = memories.accumulators[m.accumulator as usize * COLUMNS..]
-            .chunks_exact_mut(COLUMNS)
-            .zip(&offsets);
-        for (accumulators, &offset) in sums {
-            let word = first.wrapping_add(offset) as usize;
-            let activations = &memories.activations[word * lanes..][..lanes];
-            let mut sums = [0i32; COLUMNS];
+        let (words, _) = memories.activations.as_chunks::<LANES>();
+        let (accumulators, _) =
+            memories.accumulators[m.accumulator as usize * COLUMNS..].as_chunks_mut::<COLUMNS>();
+        for (accumulators, &offset) in accumulators.iter_mut().zip(&offsets) {
+            let activations = &words[first.wrapping_add(offset) as usize];
+            let mut sums = match replace {
+                true => [0; COLUMNS],
+                false => *accumulators,
+            };
             for (&activation, row) in activations.iter().zip(&tile) {
                 for (sum, &weight) in sums.iter_mut().zip(row) {
-                    *sum += activation as i32 * weight;
+                    *sum = sum.wrapping_add(activation as i32 * weight);
                 }
             }
-            for (accumulator, sum) in accumulators.iter_mut().zip(sums) {
-                let before = if replace { 0 } else { *accumulator };
-                *accumulator = wrap(before as i64 + sum as i64, config.accumulator_bits);
-            }
+            *accumulators = sums.map(|sum| sum << unused >> unused);
         }
     }
 }
