@@ -586,21 +586,22 @@ fn multiply<const LANES: usize, const COLUMNS: usize>(
         }
         let replace = k == 0 && !m.accumulate;
         let first = m.activation.wrapping_add(tap);
-        let (words, _) = memories.activations.as_chunks::<LANES>();
-        let (accumulators, _) =
-            memories.accumulators[m.accumulator as usize * COLUMNS..].as_chunks_mut::<COLUMNS>();
-        for (accumulators, &offset) in accumulators.iter_mut().zip(&offsets) {
-            let activations = &words[first.wrapping_add(offset) as usize];
-            let mut sums = match replace {
-                true => [0; COLUMNS],
-                false => *accumulators,
-            };
+        let words = memories.accumulators[m.accumulator as usize * COLUMNS..]
+            .chunks_exact_mut(COLUMNS)
+            .zip(&offsets);
+        for (accumulators, &offset) in words {
+            let word = first.wrapping_add(offset) as usize;
+            let activations = &memories.activations[word * LANES..][..LANES];
+            let mut sums = [0; COLUMNS];
+            if !replace {
+                sums.copy_from_slice(accumulators);
+            }
             for (&activation, row) in activations.iter().zip(&tile) {
                 for (sum, &weight) in sums.iter_mut().zip(row) {
                     *sum = sum.wrapping_add(activation as i32 * weight);
                 }
             }
-            *accumulators = sums.map(|sum| sum << unused >> unused);
+            accumulators.copy_from_slice(&sums.map(|sum| sum << unused >> unused));
         }
     }
 }
