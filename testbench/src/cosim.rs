@@ -1,11 +1,13 @@
 //! Unit co-simulation: what a unit did in RustHDL's simulator, its exported Verilog
-//! must do again under Icarus, cycle by cycle and port by port.
+//! must do again under Icarus and, if asked to ([`BOTH`]), under Verilator, cycle by
+//! cycle and port by port.
 //!
 //! ```text
 //!  test ──inputs──► unit in RustHDL ──► golden function agrees?
 //!                        │ inputs and outputs of every cycle
 //!                        ▼
-//!                    Recorder ──replay──► exported Verilog in Icarus: same outputs?
+//!                    Recorder ──replay──┬► exported Verilog in Icarus: same outputs?
+//!                                       └► exported Verilog in Verilator: same outputs?
 //! ```
 //!
 //! A [`Recorder`] wraps any RustHDL block and behaves as that block, so a test sets
@@ -51,8 +53,15 @@
 //! before its rising edge, that is after the new inputs have passed all
 //! combinational paths; a last row holds the outputs after the last edge. An
 //! unknown bit (`x`, `z`) differs from everything, except in the first
-//! [`warm_up`](Recorder::warm_up) rows, where only known bits are compared.
+//! [`warm_up`](Recorder::warm_up) rows, where only known bits are compared. Verilator
+//! knows no unknown bits: what has no defined start begins random, and its outputs are
+//! compared behind the warm-up.
+//!
+//! With [`LOG`] set to a file, every replay adds a line to it: unit, rows, outputs.
 
+mod verilator;
+
+use crate::verilator::VerilatorError;
 use quern_hdl::verilog::{self, Direction, ExportError, Port};
 use rust_hdl::prelude::*;
 use std::fmt::Write as _;
@@ -77,6 +86,8 @@ pub struct Recorder<B: Block> {
     clock: Option<ClockOf<B>>,
     ports: Vec<Port>,
     warm_up: usize,
+    /// Whether replays run under Verilator, too.
+    both: bool,
     /// Rows of hexadecimal digits, one row per cycle, in `$readmemh`'s form.
     stimulus: String,
     expected: String,
@@ -104,8 +115,13 @@ pub enum CosimError {
     NoOutputs,
     #[error(transparent)]
     Export(#[from] ExportError),
-    #[error("`{tool}` is not installed; install it with `apt-get install iverilog`")]
+    #[error(
+        "`{tool}` is not installed; install what replays need with \
+         `apt-get install iverilog verilator g++`"
+    )]
     MissingTool { tool: &'static str },
+    #[error(transparent)]
+    Verilator(#[from] VerilatorError),
     #[error("`{tool}` failed on the Verilog of `{unit}` (files kept in {}):\n{message}", directory.display())]
     Tool {
         tool: &'static str,
@@ -119,9 +135,11 @@ pub enum CosimError {
 
 /// The first difference between RustHDL and Verilog.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{unit}` cycle {cycle}: port `{port}` is {actual} in Verilog, {expected} in RustHDL (hexadecimal), with inputs {inputs}; files kept in {}", directory.display())]
+#[error("`{unit}` cycle {cycle}: port `{port}` is {actual} in {simulator}, {expected} in RustHDL (hexadecimal), with inputs {inputs}; files kept in {}", directory.display())]
 pub struct Mismatch {
     pub unit: String,
+    /// What ran the Verilog.
+    pub simulator: &'static str,
     pub cycle: usize,
     pub port: String,
     /// Hexadecimal; `x` where the Verilog's value is unknown.
@@ -153,6 +171,7 @@ impl<B: Block> Recorder<B> {
             clock,
             ports,
             warm_up: 0,
+            both: false,
             stimulus: String::new(),
             expected: String::new(),
             rows: 0,
@@ -166,6 +185,12 @@ impl<B: Block> Recorder<B> {
     /// data registers without a defined start.
     pub fn warm_up(mut self, rows: usize) -> Recorder<B> {
         self.warm_up = rows;
+        self
+    }
+
+    /// Replays under Verilator, too, whatever [`BOTH`] says.
+    pub fn in_both_simulators(mut self) -> Recorder<B> {
+        self.both = true;
         self
     }
 
@@ -225,8 +250,8 @@ impl<B: Block> Recorder<B> {
         self.rows += 1;
     }
 
-    /// Runs the recorded inputs through the block's exported Verilog under Icarus
-    /// and compares every output of every cycle.
+    /// Runs the recorded inputs through the block's exported Verilog, under Icarus and
+    /// if asked to under Verilator, and compares every output of every cycle.
     pub fn replay(&mut self) -> Result<Replay, CosimError> {
         if let Some(cycle) = self.unsettled_at {
             return Err(CosimError::Unsettled { cycle });
@@ -250,7 +275,11 @@ impl<B: Block> Recorder<B> {
         std::fs::write(path.join(TESTBENCH), self.testbench(&unit))?;
         std::fs::write(path.join(STIMULUS), &self.stimulus)?;
         std::fs::write(path.join(EXPECTED), &self.expected)?;
-        let verdict = self.simulate(&unit, path);
+        let both = self.both || std::env::var_os(BOTH).is_some();
+        let verdict = self.in_icarus(&unit, path).and_then(|()| match both {
+            true => self.in_verilator(&unit, path),
+            false => Ok(()),
+        });
         if verdict.is_ok() {
             keep_vectors(&unit, path)?;
         }
@@ -260,13 +289,86 @@ impl<B: Block> Recorder<B> {
         ) {
             let _ = directory.keep();
         }
-        verdict.map(|()| Replay {
+        verdict?;
+        log(&unit, self.rows, outputs)?;
+        Ok(Replay {
             rows: self.rows,
             outputs,
         })
     }
 
-    fn simulate(&self, unit: &str, directory: &Path) -> Result<(), CosimError> {
+    fn in_verilator(&self, unit: &str, directory: &Path) -> Result<(), CosimError> {
+        let difference =
+            verilator::replay(unit, &self.packed_ports(unit), self.warm_up, directory)?;
+        let Some(verilator::Difference { row, actual }) = difference else {
+            return Ok(());
+        };
+        // The same row as RustHDL left it, port by port.
+        let expected = self.expected.lines().nth(row).unwrap_or_default();
+        let mut end = 0;
+        for port in self.outputs() {
+            let digits = hex_digits(port.bits);
+            let width: usize = self.outputs().map(|port| hex_digits(port.bits)).sum();
+            let ours = &actual[actual.len() - width + end..][..digits];
+            let theirs = &expected[end..][..digits];
+            end += digits;
+            if ours != theirs {
+                return Err(CosimError::Mismatch(Box::new(Mismatch {
+                    unit: unit.to_owned(),
+                    simulator: "Verilator",
+                    cycle: row,
+                    port: port.name.clone(),
+                    actual: ours.to_owned(),
+                    expected: theirs.to_owned(),
+                    inputs: self.inputs_of(row).unwrap_or_default(),
+                    directory: directory.to_owned(),
+                })));
+            }
+        }
+        Err(CosimError::Tool {
+            tool: "the Verilator model",
+            unit: unit.to_owned(),
+            directory: directory.to_owned(),
+            message: format!("row {row} differs between the ports: {actual}"),
+        })
+    }
+
+    /// The unit with its inputs in one vector and its outputs in another.
+    fn packed_ports(&self, unit: &str) -> String {
+        let inputs = fields(self.inputs());
+        let outputs = fields(self.outputs());
+        let mut connections: Vec<String> = Vec::new();
+        if self.clock.is_some() {
+            connections.push(format!(".{CLOCK}(clock)"));
+        }
+        for (port, lsb) in &inputs.places {
+            connections.push(format!(".{}(inputs[{lsb} +: {}])", port.name, port.bits));
+        }
+        let mut unused = String::new();
+        for (i, (port, lsb)) in outputs.places.iter().enumerate() {
+            let Port { name, bits, .. } = port;
+            connections.push(format!(".{name}(output_{i})"));
+            let padded = hex_digits(*bits) * 4;
+            let _ = writeln!(
+                unused,
+                "    wire [{}:0] output_{i}; // {name}\n    assign outputs[{lsb} +: {padded}] = {padded}'d0 | output_{i};",
+                bits - 1,
+            );
+        }
+        let vector = |bits: usize| bits.max(VECTOR_BITS);
+        let top = vector(outputs.bits);
+        let used = outputs.bits - 4;
+        format!(
+            "module cosim_ports(input wire clock, input wire [{}:0] inputs, output wire [{}:0] outputs);\n\
+             {unused}    assign outputs[{}:{used}] = 0;\n    {unit} dut (\n        {}\n    );\nendmodule\n",
+            vector(inputs.bits) - 1,
+            top - 1,
+            top - 1,
+            connections.join(",\n        "),
+        )
+    }
+
+    fn in_icarus(&self, unit: &str, directory: &Path) -> Result<(), CosimError> {
         let failed = |tool, message: String| CosimError::Tool {
             tool,
             unit: unit.to_owned(),
@@ -306,6 +408,7 @@ impl<B: Block> Recorder<B> {
         let cycle = row.parse().ok()?;
         Some(Mismatch {
             unit: unit.to_owned(),
+            simulator: "Icarus",
             cycle,
             port: self.outputs().nth(port.parse().ok()?)?.name.clone(),
             actual: actual.to_string(),
@@ -466,6 +569,29 @@ const TESTBENCH: &str = "testbench.v";
 const STIMULUS: &str = "stimulus.hex";
 const EXPECTED: &str = "expected.hex";
 const FILES: [&str; 4] = [UNIT, TESTBENCH, STIMULUS, EXPECTED];
+/// Environment variable: if set, every replay runs under Verilator, too. Compiling a
+/// unit takes some seconds once.
+pub const BOTH: &str = "QUERN_COSIM_BOTH";
+
+/// Environment variable: the file in which replays are counted.
+pub const LOG: &str = "QUERN_COSIM_LOG";
+
+fn log(unit: &str, rows: usize, outputs: usize) -> io::Result<()> {
+    use std::io::Write as _;
+    let Some(path) = std::env::var_os(LOG) else {
+        return Ok(());
+    };
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)?;
+    // One write: tests run side by side.
+    file.write_all(format!("{unit} {rows} {outputs}\n").as_bytes())
+}
+
+/// Verilator keeps vectors of more than 64 bits as arrays of words, narrower ones
+/// as integers; one kind is enough.
+const VECTOR_BITS: usize = 65;
 
 const CLOCK: &str = "clock";
 const PASSED: &str = "COSIM-PASSED";

@@ -7,6 +7,8 @@
 pub mod cosim;
 pub mod driver;
 pub mod flash_chip;
+pub mod icarus;
+pub mod programs;
 pub mod rtl;
 pub mod verilator;
 pub mod virtual_board;

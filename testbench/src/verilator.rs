@@ -12,14 +12,20 @@
 //! nothing but its evaluation.
 
 mod build;
+pub mod coverage;
 mod library;
 pub mod pins;
 
-pub use build::{is_installed, VerilatorError};
+pub(crate) use build::{build_directory, include_directory, tools};
+pub use build::{is_installed, Model, VerilatorError};
 
 use crate::driver::{Beat, Burst, Cycle, Driven, Pacing, StreamPorts, MAX_BEAT_BYTES};
 use library::{Library, Simulation};
 use quern_isa::{Config, Counters, Inspect, Machine, MachineError, Memories, Program, Run};
+use std::ffi::CString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The core of one configuration, exported and compiled, as a [`Machine`].
 pub struct Verilator {
@@ -30,9 +36,26 @@ impl Verilator {
     /// Builds the model if this design has not been built before, which takes from
     /// ten seconds to some minutes.
     pub fn new(config: &Config) -> Result<Verilator, VerilatorError> {
-        Ok(Verilator {
-            driven: Driven::new(VerilatedCore::new(config)?),
-        })
+        Verilator::of(&Model::of(config)?, 0)
+    }
+
+    /// Runs another model than the plain one; `seed` decides what the model leaves open.
+    pub fn of(model: &Model, seed: i32) -> Result<Verilator, VerilatorError> {
+        Supply::of(model)?.power(seed)
+    }
+
+    /// Writes how often each line ran and each bit toggled so far; the model counts
+    /// them if it was asked to ([`Model::coverage`]).
+    pub fn write_coverage(&self, file: &Path) -> io::Result<()> {
+        let name = CString::new(file.as_os_str().as_encoded_bytes())
+            .map_err(|_| io::Error::other("the file's name contains a zero byte"))?;
+        match self.driven.ports.simulation.write_coverage(&name) {
+            true => Ok(()),
+            false => Err(io::Error::other(format!(
+                "coverage can't be written to {}: is the model built to count it?",
+                file.display()
+            ))),
+        }
     }
 
     /// Drives the streams with gaps instead of always ready.
@@ -67,6 +90,35 @@ impl Inspect for Verilator {
     }
 }
 
+/// A model, built and loaded: powers up machines at no cost but their memory's.
+pub struct Supply {
+    config: Config,
+    path: PathBuf,
+    library: Arc<Library>,
+}
+
+impl Supply {
+    pub fn of(model: &Model) -> Result<Supply, VerilatorError> {
+        let path = build::core(model)?;
+        let library = Library::open(&path).map_err(|message| VerilatorError::Load {
+            path: path.clone(),
+            message,
+        })?;
+        Ok(Supply {
+            config: model.config,
+            path,
+            library,
+        })
+    }
+
+    /// A machine of its own; `seed` decides what the model leaves open.
+    pub fn power(&self, seed: i32) -> Result<Verilator, VerilatorError> {
+        Ok(Verilator {
+            driven: Driven::new(VerilatedCore::of(self, seed)?),
+        })
+    }
+}
+
 /// The ports of the compiled core.
 pub struct VerilatedCore {
     config: Config,
@@ -75,12 +127,13 @@ pub struct VerilatedCore {
 }
 
 impl VerilatedCore {
-    pub fn new(config: &Config) -> Result<VerilatedCore, VerilatorError> {
-        let path = build::core(config)?;
-        let simulation = Library::open(&path)
-            .and_then(|library| library.simulation())
+    fn of(supply: &Supply, seed: i32) -> Result<VerilatedCore, VerilatorError> {
+        let config = &supply.config;
+        let library = Arc::clone(&supply.library);
+        let simulation = library
+            .simulation(seed)
             .map_err(|message| VerilatorError::Load {
-                path: path.clone(),
+                path: supply.path.clone(),
                 message,
             })?;
         let mut core = VerilatedCore {

@@ -1,61 +1,16 @@
 //! The exported core under Verilator against the reference and the RTL: outputs, every
 //! memory, counters.
 
-mod programs;
-
-use programs::{fill_accumulators, load_everything, random_program, raw, Random, Writer};
 use quern_isa::{
-    Config, Inspect, Instruction, Machine, MachineError, Reference, Segment, Source, Waits, ASIC16,
-    CONFIGS, CU, ERROR_ILLEGAL, ERROR_MISMATCH, ISA_VERSION, TINY,
+    Inspect, Instruction, Machine, MachineError, Reference, Segment, Source, Waits, ASIC16,
+    CONFIGS, ERROR_ILLEGAL, ERROR_MISMATCH, ISA_VERSION, TINY,
 };
 use quern_testbench::driver::Pacing;
+use quern_testbench::programs::{
+    fill_accumulators, load_everything, random_program, raw, Random, Writer,
+};
 use quern_testbench::rtl::Rtl;
 use quern_testbench::verilator::Verilator;
-
-/// Random programs, one after another on the same machines.
-fn agree_on_random_programs(config: &Config, seeds: std::ops::Range<u64>, rtl_too: u64) {
-    let mut reference = Reference::new(*config);
-    let mut verilator = Verilator::new(config).unwrap();
-    let mut rtl = Rtl::new(config).unwrap();
-    for seed in seeds.clone() {
-        let program = random_program(config, seed, 25);
-        let what = format!("{}, seed {seed}", config.name);
-        let mut expected_host = vec![0; program.host_bytes as usize];
-        let expected = reference.run(&program, &mut expected_host).expect(&what);
-        let mut host = vec![0; program.host_bytes as usize];
-        let run = verilator.run(&program, &mut host).expect(&what);
-        assert_eq!(run.counters, expected.counters, "{what}");
-        assert_eq!(host, expected_host, "{what}");
-        let memories = verilator.memories();
-        if let Some(difference) = memories.difference(&reference.memories()) {
-            panic!("{what}: Verilator against reference: {difference}");
-        }
-        if seed - seeds.start < rtl_too {
-            let mut host = vec![0; program.host_bytes as usize];
-            let run = rtl.run(&program, &mut host).expect(&what);
-            assert_eq!(run.counters, expected.counters, "{what}");
-            assert_eq!(host, expected_host, "{what}");
-            if let Some(difference) = memories.difference(&rtl.memories()) {
-                panic!("{what}: Verilator against RTL: {difference}");
-            }
-        }
-    }
-}
-
-#[test]
-fn random_programs_agree_on_tiny() {
-    agree_on_random_programs(&TINY, 0..400, 20);
-}
-
-#[test]
-fn random_programs_agree_on_cu() {
-    agree_on_random_programs(&CU, 1000..1200, 5);
-}
-
-#[test]
-fn random_programs_agree_on_asic16() {
-    agree_on_random_programs(&ASIC16, 2000..2100, 2);
-}
 
 /// Every byte of every memory, loaded and dumped: the model's memories are found and
 /// read in the right order.
@@ -136,6 +91,20 @@ fn errors_stop_the_core_and_the_next_program_runs() {
             }
             verilator.run(&Writer::new(config).halt(), &mut []).unwrap();
         }
+    }
+}
+
+/// Verilator keeps a context per thread, which is the newest model's.
+#[test]
+fn an_older_machine_outlives_a_newer_one() {
+    for _ in 0..20 {
+        let mut older = Verilator::new(&TINY).unwrap();
+        drop(Verilator::new(&TINY).unwrap());
+        // Takes the place of what was freed.
+        let filling: Vec<Vec<u8>> = (0..64).map(|i| vec![0xff; 100 + 10 * i]).collect();
+        older.run(&Writer::new(&TINY).halt(), &mut []).unwrap();
+        drop(older);
+        drop(filling);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Builds models, and keeps them.
 
-use quern_hdl::verilog::{self, ExportError, TOP};
+use quern_hdl::verilog::{self, ExportError, Verilog, TOP};
 use quern_isa::Config;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -45,14 +45,33 @@ pub enum VerilatorError {
 
 const SHIM: &str = include_str!("shim.cpp");
 
+/// A core to be compiled, and how.
+#[derive(Debug, Clone)]
+pub struct Model {
+    pub config: Config,
+    pub verilog: Verilog,
+    /// Counts how often each line runs and each bit toggles.
+    pub coverage: bool,
+    /// What has no start value begins random, not zero.
+    pub random_start: bool,
+}
+
+impl Model {
+    /// The core as it is exported.
+    pub fn of(config: &Config) -> Result<Model, VerilatorError> {
+        Ok(Model {
+            config: *config,
+            verilog: verilog::core(config)?,
+            coverage: false,
+            random_start: false,
+        })
+    }
+}
+
 /// Everything that decides what a model is, beside Verilog, shim and tools.
 const VERILATOR_OPTIONS: &[&str] = &[
     "--cc",
     "-O3",
-    "--x-assign",
-    "fast",
-    "--x-initial",
-    "fast",
     "--noassert",
     // Lint is a test of its own.
     "-Wno-lint",
@@ -97,36 +116,70 @@ pub struct Recipe<'a> {
     pub shim: &'a str,
     /// For the shim, as in `-DNAME=VALUE`.
     pub defines: &'a [String],
+    /// As in [`Model`].
+    pub coverage: bool,
+    pub random_start: bool,
 }
 
-/// The library of a configuration's core, built if need be.
-pub fn core(config: &Config) -> Result<PathBuf, VerilatorError> {
-    let verilog = verilog::core(config)?;
+impl Recipe<'_> {
+    fn options(&self) -> Vec<&'static str> {
+        let unknown = match self.random_start {
+            true => "unique",
+            false => "fast",
+        };
+        let mut options = VERILATOR_OPTIONS.to_vec();
+        options.extend(["--x-assign", unknown, "--x-initial", unknown]);
+        if self.coverage {
+            options.extend(["--coverage-line", "--coverage-toggle"]);
+        }
+        options
+    }
+
+    fn objects(&self) -> Vec<&'static str> {
+        let mut objects = OBJECTS.to_vec();
+        if self.coverage {
+            objects.push("verilated_cov.o");
+        }
+        objects
+    }
+
+    fn defines(&self) -> Vec<String> {
+        let mut defines = self.defines.to_vec();
+        if self.coverage {
+            defines.push("-DVM_COVERAGE=1".to_owned());
+        }
+        defines
+    }
+}
+
+/// The library of a core, built if need be.
+pub fn core(core: &Model) -> Result<PathBuf, VerilatorError> {
     model(&Recipe {
-        name: config.name,
-        verilog: &verilog.text,
+        name: core.config.name,
+        verilog: &core.verilog.text,
         top: TOP,
         shim: SHIM,
-        defines: &[format!("-DQUERN_STREAM_BYTES={}", config.stream_bytes)],
+        defines: &[format!("-DQUERN_STREAM_BYTES={}", core.config.stream_bytes)],
+        coverage: core.coverage,
+        random_start: core.random_start,
     })
 }
 
 /// The library of a model, built if need be.
 pub fn model(recipe: &Recipe) -> Result<PathBuf, VerilatorError> {
-    let Recipe {
-        name,
-        verilog,
-        top,
-        shim,
-        defines,
-    } = recipe;
-    let settings = settings(verilog);
+    let settings = settings(recipe.verilog);
     let mut hasher = DefaultHasher::new();
-    (verilog, top, &settings, shim, defines).hash(&mut hasher);
-    (VERILATOR_OPTIONS, MAKE_OPTIONS, OBJECTS).hash(&mut hasher);
-    (version("verilator")?, version("g++")?, version("make")?).hash(&mut hasher);
+    (recipe.verilog, recipe.top, &settings, recipe.shim).hash(&mut hasher);
+    (
+        recipe.options(),
+        MAKE_OPTIONS,
+        recipe.objects(),
+        recipe.defines(),
+    )
+        .hash(&mut hasher);
+    (tools()?, version("make")?).hash(&mut hasher);
     let models = build_directory().join("verilator");
-    let directory = models.join(format!("{name}-{:016x}", hasher.finish()));
+    let directory = models.join(format!("{}-{:016x}", recipe.name, hasher.finish()));
     let library = directory.join(LIBRARY);
     // One build at a time in this process: the others will find it done.
     let _turn = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,6 +187,21 @@ pub fn model(recipe: &Recipe) -> Result<PathBuf, VerilatorError> {
         build(recipe, &settings, &models, &directory)?;
     }
     Ok(library)
+}
+
+/// The programs that decide what a model becomes, beside its sources.
+pub fn tools() -> Result<[String; 2], VerilatorError> {
+    Ok([version("verilator")?, version("g++")?])
+}
+
+/// Where Verilator keeps the headers and sources of its runtime.
+pub fn include_directory() -> Result<PathBuf, VerilatorError> {
+    let output = Command::new("verilator")
+        .args(["--getenv", "VERILATOR_ROOT"])
+        .output()
+        .map_err(|source| spawn_error("verilator", source))?;
+    let root = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(Path::new(root.trim()).join("include"))
 }
 
 /// Verilator's configuration file, which keeps the array's columns functions of their own. All of them in one
@@ -174,24 +242,25 @@ fn build(
     std::fs::write(path.join("shim.cpp"), recipe.shim).map_err(at(path))?;
 
     let run = |tool: &'static str, arguments: &[&str]| run(tool, arguments, path, recipe.name);
-    let mut arguments = VERILATOR_OPTIONS.to_vec();
+    let mut arguments = recipe.options();
     arguments.extend(["--top-module", recipe.top, "settings.vlt", "quern.v"]);
     run("verilator", &arguments)?;
     let jobs = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let jobs = format!("-j{jobs}");
     let mut arguments = vec!["-C", "model", "-f", "Vquern.mk", &jobs];
-    arguments.extend(MAKE_OPTIONS.iter().chain(OBJECTS));
+    let objects = recipe.objects();
+    arguments.extend(MAKE_OPTIONS.iter().chain(&objects));
     run("make", &arguments)?;
-    let root = run("verilator", &["--getenv", "VERILATOR_ROOT"])?;
-    let root = Path::new(root.trim()).join("include");
+    let root = include_directory()?;
     let includes = [
         "-Imodel".to_owned(),
         format!("-I{}", root.display()),
         format!("-I{}", root.join("vltstd").display()),
     ];
     let mut arguments = vec!["-O3", "-shared", "-fPIC", "-std=c++17"];
-    arguments.extend(includes.iter().chain(recipe.defines).map(String::as_str));
-    let objects: Vec<String> = OBJECTS.iter().map(|o| format!("model/{o}")).collect();
+    let defines = recipe.defines();
+    arguments.extend(includes.iter().chain(&defines).map(String::as_str));
+    let objects: Vec<String> = objects.iter().map(|o| format!("model/{o}")).collect();
     arguments.extend(["-o", LIBRARY, "shim.cpp"]);
     arguments.extend(objects.iter().map(String::as_str));
     arguments.push("-pthread");
@@ -260,7 +329,7 @@ fn last_lines(bytes: &[u8]) -> String {
 
 /// `build` of the workspace this was compiled in, or, once that is gone, of the
 /// current directory.
-fn build_directory() -> PathBuf {
+pub fn build_directory() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
     match workspace {
         Some(workspace) if workspace.join("Cargo.toml").exists() => workspace.join("build"),

@@ -34,11 +34,12 @@ type Handle = *mut c_void;
 
 /// The functions of `shim.cpp`, with the types they have there.
 struct Functions {
-    new: unsafe extern "C" fn() -> Handle,
+    new: unsafe extern "C" fn(i32) -> Handle,
     free: unsafe extern "C" fn(Handle),
     reset: unsafe extern "C" fn(Handle),
     cycle: unsafe extern "C" fn(Handle, *const u8, u8, *mut u8, *mut CycleResult),
     burst: unsafe extern "C" fn(Handle, *const u8, u64, *mut u8, u64, u64, *mut BurstResult),
+    write_coverage: unsafe extern "C" fn(Handle, *const c_char) -> u8,
     counters: unsafe extern "C" fn(Handle, *mut u32),
     memory_count: unsafe extern "C" fn(Handle) -> u64,
     memory_path: unsafe extern "C" fn(Handle, u64) -> *const c_char,
@@ -66,6 +67,7 @@ impl Library {
                 reset: *library.get(b"quern_reset\0").map_err(text)?,
                 cycle: *library.get(b"quern_cycle\0").map_err(text)?,
                 burst: *library.get(b"quern_burst\0").map_err(text)?,
+                write_coverage: *library.get(b"quern_write_coverage\0").map_err(text)?,
                 counters: *library.get(b"quern_counters\0").map_err(text)?,
                 memory_count: *library.get(b"quern_memory_count\0").map_err(text)?,
                 memory_path: *library.get(b"quern_memory_path\0").map_err(text)?,
@@ -80,10 +82,11 @@ impl Library {
         }
     }
 
-    /// A core of its own, with all registers and memories at zero.
-    pub fn simulation(self: Arc<Self>) -> Result<Simulation, String> {
-        // SAFETY: takes no arguments; catches its exceptions.
-        let handle = unsafe { (self.functions.new)() };
+    /// A core of its own. All registers and memories are zero unless the model leaves
+    /// their start open; then `seed` decides.
+    pub fn simulation(self: Arc<Self>, seed: i32) -> Result<Simulation, String> {
+        // SAFETY: takes any number; catches its exceptions.
+        let handle = unsafe { (self.functions.new)(seed) };
         match handle.is_null() {
             true => Err("the model could not be created".to_owned()),
             false => Ok(Simulation {
@@ -153,6 +156,13 @@ impl Simulation {
             )
         }
         result
+    }
+
+    /// Writes how often lines ran and bits toggled; false if the model does not count,
+    /// or the file can't be written.
+    pub fn write_coverage(&self, path: &CStr) -> bool {
+        // SAFETY: the string ends with a zero and is only read; exceptions are caught.
+        unsafe { (self.library.functions.write_coverage)(self.handle, path.as_ptr()) != 0 }
     }
 
     pub fn counters(&self) -> [u32; 4] {

@@ -84,7 +84,11 @@ Pins* quern_pins_new() try {
     return nullptr;
 }
 
-void quern_pins_free(Pins* pins) { delete pins; }
+void quern_pins_free(Pins* pins) {
+    // As in shim.cpp: a model takes its scopes out of the thread's context.
+    Verilated::threadContextp(&pins->context);
+    delete pins;
+}
 
 void quern_pins_button(Pins* pins, uint8_t pressed) { pins->top.reset_n = !pressed; }
 

@@ -67,6 +67,8 @@ impl Pins {
             top,
             shim: SHIM,
             defines: &[],
+            coverage: false,
+            random_start: false,
         })?;
         let failed = |message: String| VerilatorError::Load {
             path: path.clone(),

@@ -1,6 +1,7 @@
 // A core under Verilator behind a C interface, for library.rs.
 //
 // QUERN_STREAM_BYTES: bytes of one stream beat.
+// VM_COVERAGE: the model counts lines and toggles.
 
 #include <cstdint>
 #include <cstring>
@@ -10,6 +11,9 @@
 
 #include "Vquern.h"
 #include "verilated.h"
+#if VM_COVERAGE
+#include "verilated_cov.h"
+#endif
 #include "verilated_sym_props.h"
 #include "verilated_syms.h"
 
@@ -50,10 +54,17 @@ size_t storage(size_t bits) {
 
 struct Simulation {
     VerilatedContext context;
-    Vquern core{&context, ""};
+    Vquern core;
     std::vector<Memory> memories;
 
-    Simulation() {
+    // Where a model leaves its start open, `seed` decides.
+    static VerilatedContext* seeded(VerilatedContext* context, int seed) {
+        context->randReset(2);
+        context->randSeed(seed);
+        return context;
+    }
+
+    explicit Simulation(int seed) : core{seeded(&context, seed), ""} {
         core.clock = 0;
         core.reset = 0;
         core.input_valid = 0;
@@ -100,13 +111,18 @@ struct QuernBurst {
     uint8_t error;
 };
 
-Simulation* quern_new() try {
-    return new Simulation;
+Simulation* quern_new(int32_t seed) try {
+    return new Simulation{seed};
 } catch (...) {
     return nullptr;
 }
 
-void quern_free(Simulation* simulation) { delete simulation; }
+void quern_free(Simulation* simulation) {
+    // A model takes its scopes out of the thread's context, which is the newest one and
+    // may be gone, whatever context the model was made with.
+    Verilated::threadContextp(&simulation->context);
+    delete simulation;
+}
 
 void quern_reset(Simulation* simulation) {
     Vquern& core = simulation->core;
@@ -159,6 +175,20 @@ void quern_burst(Simulation* simulation, const uint8_t* input, uint64_t input_by
     } while (cycle < cycles && !sent && delivered + kBeat <= output_bytes && !core.idle &&
              !core.error);
     *result = {cycle, accepted, delivered, core.idle, core.error};
+}
+
+// Whether the counts of lines and toggles could be written.
+uint8_t quern_write_coverage(const Simulation* simulation, const char* path) try {
+#if VM_COVERAGE
+    simulation->context.coveragep()->write(path);
+    return 1;
+#else
+    (void)simulation;
+    (void)path;
+    return 0;
+#endif
+} catch (...) {
+    return 0;
 }
 
 void quern_counters(const Simulation* simulation, uint32_t* words) {

@@ -1,87 +1,11 @@
-//! Programs for the machine tests: random legal ones, and what the tests' own need.
+//! Random legal programs: all instructions, operands at both ends of their ranges more
+//! often than their share, only the waits that are needed most of the time.
 
-#![allow(dead_code)] // Each test file uses a part.
-
+use super::{Recipe, Writer};
 use quern_isa::{
-    Activate, Assembler, ChannelParameters, Combine, Config, Instruction, Matrix, Pattern, Program,
-    Region, Segment, Source, Space, Target, Vector, Waits,
+    Activate, ChannelParameters, Combine, Config, Instruction, Matrix, Pattern, Program, Source,
+    Space, Target, Vector, Waits,
 };
-
-/// A program under construction that places what is stored one after another in the host
-/// memory.
-pub struct Writer {
-    pub config: Config,
-    pub assembler: Assembler,
-    host_bytes: u32,
-    /// Positions of the last pattern and target.
-    pattern: Option<Pattern>,
-    target: Option<Target>,
-}
-
-impl Writer {
-    pub fn new(config: &Config) -> Writer {
-        Writer {
-            config: *config,
-            assembler: Assembler::new(config),
-            host_bytes: 0,
-            pattern: None,
-            target: None,
-        }
-    }
-
-    pub fn instruction(&mut self, instruction: Instruction) {
-        self.waiting(instruction, Waits::NONE);
-    }
-
-    pub fn waiting(&mut self, instruction: Instruction, waits: Waits) {
-        match instruction {
-            Instruction::Pattern(pattern) => self.pattern = Some(pattern),
-            Instruction::Target(target) => self.target = Some(target),
-            _ => {}
-        }
-        self.assembler.instruction_waiting(instruction, waits);
-    }
-
-    /// `data` holds whole words, unpadded.
-    pub fn load(&mut self, space: Space, address: usize, data: &[u8]) {
-        self.assembler.load(space, address, data);
-    }
-
-    /// Returns where in host memory the data go.
-    pub fn store(&mut self, source: Source, address: usize, count: usize) -> u32 {
-        self.instruction(Instruction::Store {
-            source,
-            address: address as u16,
-            count: count as u16,
-        });
-        let beat = |bytes: usize| bytes.next_multiple_of(self.config.stream_bytes);
-        let bytes = match source {
-            Source::Activations => count * beat(self.config.lanes),
-            Source::Accumulators => count * self.config.columns * beat(4),
-            Source::Counters => 4 * beat(4),
-        } as u32;
-        let offset = self.host_bytes;
-        self.assembler.receive(offset, bytes);
-        self.host_bytes += bytes;
-        offset
-    }
-
-    pub fn halt(self) -> Program {
-        self.assembler
-            .finish(self.host_bytes, Region::default(), Region::default())
-    }
-}
-
-/// A program of these bytes and nothing else.
-pub fn raw(config: &Config, bytes: Vec<u8>) -> Program {
-    Program {
-        config: *config,
-        host_bytes: 0,
-        input: Region::default(),
-        output: Region::default(),
-        segments: vec![Segment::Send(bytes)],
-    }
-}
 
 /// splitmix64 (Steele, Lea, Flood 2014): the same programs from the same seed.
 pub struct Random(pub u64);
@@ -167,6 +91,18 @@ pub fn random_program(config: &Config, seed: u64, length: usize) -> Program {
     writer.halt()
 }
 
+/// Random instructions on memories that are full from the start.
+pub fn random_recipe(config: &Config, random: &mut Random, length: usize) -> Recipe {
+    let mut writer = Writer::new(config);
+    load_everything(&mut writer, random);
+    fill_accumulators(&mut writer);
+    for _ in 0..length {
+        // The counters in the output count stalls, which the reference machine has none of.
+        random_step(&mut writer, random, false);
+    }
+    writer.recipe()
+}
+
 /// Appends a random instruction, preceded by the pattern or target it needs; one that
 /// stores the counters only if allowed.
 pub fn random_step(writer: &mut Writer, random: &mut Random, counters: bool) {
@@ -191,15 +127,17 @@ fn random_load(writer: &mut Writer, random: &mut Random) {
     let config = writer.config;
     let space = Space::ALL[random.bits() as usize % Space::ALL.len()];
     let words = config.words(space);
-    let count = random.within(1, words.min(40));
+    let count = match random.bits() % 32 {
+        0 => words,
+        _ => random.within(1, words.min(40)),
+    };
     let address = random.within(0, words - count);
     // What was stored may come back.
-    let stored = writer.host_bytes as usize / config.lanes;
+    let stored = writer.stored() / config.lanes;
     if space == Space::Activations && stored > 0 && random.bits() % 2 == 0 {
         let count = stored.min(count);
         let offset = random.within(0, stored - count) * config.lanes;
-        let pieces = [(offset as u32, (count * config.lanes) as u32)];
-        writer.assembler.load_from_host(address, &pieces);
+        writer.load_stored(address, offset, count);
         return;
     }
     let data = words_of(space, count, random, &config);
@@ -213,15 +151,23 @@ fn random_store(writer: &mut Writer, random: &mut Random, counters: bool) {
         1 | 2 => (Source::Activations, config.activation_words),
         _ => (Source::Accumulators, config.accumulator_words),
     };
-    let count = random.within(1, words.min(20));
+    let count = match random.bits() % 32 {
+        0 => words,
+        _ => random.within(1, words.min(20)),
+    };
     let address = random.within(0, words - count);
     writer.store(source, address, count);
 }
 
-/// A channel as the compiler makes them: some scale between 2^-24 and 2.
+/// A channel as the compiler makes them: some scale between 2^-24 and 2, and now and
+/// then one that vanishes or saturates.
 pub fn parameters(random: &mut Random, config: &Config) -> ChannelParameters {
     let mantissa = 1.0 + (random.bits() & 0x7f_ffff) as f32 / (1u32 << 23) as f32;
-    let scale = mantissa * 2f32.powi(-(random.within(0, 24) as i32));
+    let exponent = match random.bits() % 16 {
+        0 => random.within(0, 80) as i32 - 60,
+        _ => -(random.within(0, 24) as i32),
+    };
+    let scale = mantissa * 2f32.powi(exponent);
     let (multiplier, steps) = quern_isa::numerics::encode_scale(scale, config.requantise_rows);
     let unused = 32 - config.accumulator_bits;
     ChannelParameters {
@@ -393,7 +339,7 @@ pub fn random_vector(writer: &mut Writer, random: &mut Random) {
         columns: columns as u8,
         source_lane: source_lane as u8,
         lane: lane as u8,
-        zero_points: [random.bits() as u8, random.bits() as u8],
+        zero_points: [random.within(0, 255) as u8, random.within(0, 255) as u8],
     };
     writer.waiting(Instruction::Vector(vector), some_waits(random));
 }
