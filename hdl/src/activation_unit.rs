@@ -355,7 +355,10 @@ impl<
         self.vector_reading.next = self.issue.issuing.val() & self.is_vector.q.val();
         self.walk_advance.next = self.issue.advance.val();
         self.repeat.next = self.issue.repeat.val();
-        self.next_word.next = (self.issue.source_place.val() & !self.lane_mask.val()).any();
+        // A place that a reset left behind must not move anybody else's addresses.
+        self.next_word.next = self.issue.issuing.val()
+            & self.is_vector.q.val()
+            & (self.issue.source_place.val() & !self.lane_mask.val()).any();
         self.fetch.clock.next = self.clock.val();
         self.fetch.reset.next = self.reset.val();
         self.fetch.start.next = self.start.val();

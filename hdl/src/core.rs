@@ -32,8 +32,8 @@
 //!
 //! `idle`: no program runs; the next beat begins one. `error`: 0, or why the core
 //! stopped (`quern_isa::ERROR_ILLEGAL`, `ERROR_MISMATCH`) until `reset`. Counters:
-//! 32 bits, of the run since its first beat, to be read while `idle`. `reset`:
-//! synchronous, needed once after power-up; memories keep their contents.
+//! 32 bits, of the run since its first beat, to be read while `idle`; zero after a
+//! reset. `reset`: synchronous, needed once after power-up; memories keep their contents.
 
 use crate::matrix_unit::latency;
 use crate::{
@@ -500,6 +500,7 @@ impl<
 
         // Counters.
         self.counters.clock.next = self.clock.val();
+        self.counters.reset.next = self.reset.val();
         self.counters.clear.next = self.sequencer.begin_run.val();
         self.counters.running.next = self.sequencer.running.val();
         self.counters.input_stall.next = self.sequencer.running.val()

@@ -12,7 +12,7 @@
 //! multiplexer is needed to pick one of 16 bytes. `cycles` never stops and lends the ring
 //! a copy, taken by `capture`. From `capture` to the last `rotate` there are no events.
 //!
-//! `clear`: the first cycle of a run, counted as such. `input_stall`: a beat is wanted
+//! `reset`: all zero. `clear`: the first cycle of a run, counted as such. `input_stall`: a beat is wanted
 //! and none is valid; `output_stall`: a beat is valid and not taken, other than while
 //! the counters themselves are stored; `position`: a position enters the array.
 //! 32 bits each, wrapping.
@@ -22,6 +22,7 @@ use rust_hdl::prelude::*;
 #[derive(LogicBlock)]
 pub struct Counters<const S: usize> {
     pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
     pub clear: Signal<In, Bit>,
     pub running: Signal<In, Bit>,
     pub input_stall: Signal<In, Bit>,
@@ -42,6 +43,7 @@ pub struct Counters<const S: usize> {
     input_stall_count: RingCounter<S>,
     output_stall_count: RingCounter<S>,
     matrix_count: RingCounter<S>,
+    zero: Signal<Local, Bit>,
     one: Constant<Bits<32>>,
     wide: Constant<Bit>,
 }
@@ -50,6 +52,7 @@ impl<const S: usize> Default for Counters<S> {
     fn default() -> Self {
         Self {
             clock: Default::default(),
+            reset: Default::default(),
             clear: Default::default(),
             running: Default::default(),
             input_stall: Default::default(),
@@ -70,6 +73,7 @@ impl<const S: usize> Default for Counters<S> {
             input_stall_count: Default::default(),
             output_stall_count: Default::default(),
             matrix_count: Default::default(),
+            zero: Default::default(),
             one: Constant::new(1.into()),
             wide: Constant::new(S > 1),
         }
@@ -99,6 +103,14 @@ impl<const S: usize> Logic for Counters<S> {
         if self.clear.val() {
             self.cycle_count.d.next = self.one.val();
         }
+        // Whatever the other units' registers were before, there is nothing to count.
+        if self.reset.val() {
+            self.input_event.d.next = false;
+            self.output_event.d.next = false;
+            self.position_event.d.next = false;
+            self.cycle_count.d.next = 0.into();
+        }
+        self.zero.next = self.clear.val() | self.reset.val();
         self.cycles.next = self.cycle_count.q.val();
 
         if self.rotate.val() {
@@ -114,21 +126,21 @@ impl<const S: usize> Logic for Counters<S> {
         self.head.next = self.head_word.q.val();
 
         self.input_stall_count.clock.next = self.clock.val();
-        self.input_stall_count.clear.next = self.clear.val();
+        self.input_stall_count.clear.next = self.zero.val();
         self.input_stall_count.step.next = self.input_event.q.val();
         self.input_stall_count.rotate.next = self.rotate.val();
         self.input_stall_count.follower.next = self.output_stall_count.q.val();
         self.input_stalls.next = self.input_stall_count.q.val();
 
         self.output_stall_count.clock.next = self.clock.val();
-        self.output_stall_count.clear.next = self.clear.val();
+        self.output_stall_count.clear.next = self.zero.val();
         self.output_stall_count.step.next = self.output_event.q.val();
         self.output_stall_count.rotate.next = self.rotate.val();
         self.output_stall_count.follower.next = self.matrix_count.q.val();
         self.output_stalls.next = self.output_stall_count.q.val();
 
         self.matrix_count.clock.next = self.clock.val();
-        self.matrix_count.clear.next = self.clear.val();
+        self.matrix_count.clear.next = self.zero.val();
         self.matrix_count.step.next = self.position_event.q.val();
         self.matrix_count.rotate.next = self.rotate.val();
         self.matrix_count.follower.next = self.head_word.q.val();

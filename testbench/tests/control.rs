@@ -238,6 +238,24 @@ fn run_position_delay<const R: usize>(cycles: &[(bool, bool, bool)]) {
 fn run_counters<const S: usize>(runs: &[(Vec<u8>, Vec<bool>)]) {
     let mut counters = Recorder::clocked(Counters::<S>::default(), |unit| &mut unit.clock);
     for (events, pauses) in runs {
+        // Whatever stalls while there is a reset is not counted after it.
+        let stalls = events.first().is_some_and(|event| event & 1 != 0);
+        counters.reset.next = true;
+        counters.input_stall.next = stalls;
+        counters.position.next = stalls;
+        counters.cycle();
+        counters.reset.next = false;
+        counters.input_stall.next = false;
+        counters.position.next = false;
+        counters.running.next = false;
+        counters.cycle();
+        let after_reset = [
+            counters.cycles.val(),
+            counters.input_stalls.val(),
+            counters.output_stalls.val(),
+            counters.matrix_cycles.val(),
+        ];
+        assert!(after_reset.iter().all(|count| !count.any()));
         counters.running.next = false;
         counters.clear.next = true;
         counters.cycle();

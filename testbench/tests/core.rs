@@ -1,15 +1,13 @@
 //! The whole core against the reference machine: outputs, every memory, and the
 //! cycle count.
 
-mod programs;
-
-use programs::{load_everything, random_program, raw, Random, Writer};
 use quern_isa::{
-    Config, Counters, Inspect, Instruction, Machine, MachineError, Matrix, Pattern, Program,
-    Reference, Source, Space, Waits, ASIC16, CONFIGS, CU, ERROR_ILLEGAL, ERROR_MISMATCH,
-    ISA_VERSION, TINY,
+    Combine, Config, Counters, Inspect, Instruction, Machine, MachineError, Matrix, Pattern,
+    Program, Reference, Source, Space, Target, Vector, Waits, ASIC16, CONFIGS, CU, ERROR_ILLEGAL,
+    ERROR_MISMATCH, ISA_VERSION, TINY,
 };
 use quern_testbench::driver::Pacing;
+use quern_testbench::programs::{self, load_everything, random_program, raw, Random, Writer};
 use quern_testbench::rtl::Rtl;
 
 /// Runs a program on both and compares everything. Memories carry over from run to
@@ -320,19 +318,23 @@ fn expect_error(rtl: &mut Rtl, program: &Program, code: u8) {
     assert!(ports.cycle(None, true).unwrap().idle);
 }
 
+/// The bytes that a program sends.
+fn sent(program: &Program) -> Vec<u8> {
+    let segments = program.segments.iter();
+    segments
+        .filter_map(|segment| match segment {
+            quern_isa::Segment::Send(bytes) => Some(bytes.as_slice()),
+            _ => None,
+        })
+        .collect::<Vec<_>>()
+        .concat()
+}
+
 #[test]
 fn reset_in_the_middle_of_anything_leaves_the_core_idle_and_right() {
     let config = &TINY;
     let program = random_program(config, 400, 12);
-    let stream: Vec<u8> = program
-        .segments
-        .iter()
-        .filter_map(|segment| match segment {
-            quern_isa::Segment::Send(bytes) => Some(bytes.clone()),
-            _ => None,
-        })
-        .flatten()
-        .collect();
+    let stream = sent(&program);
     let mut rtl = Rtl::new(config).unwrap();
     let mut random = Random(4);
     for _ in 0..40 {
@@ -359,6 +361,80 @@ fn reset_in_the_middle_of_anything_leaves_the_core_idle_and_right() {
         let run = rtl.run(&program, &mut host).unwrap();
         assert_eq!(host, expected);
         assert_eq!(run, expected_run);
+    }
+}
+
+/// A vector that is cut off in its second word leaves a place behind that must not move
+/// the addresses of the next program's matrix instruction.
+#[test]
+fn a_vector_cut_off_by_a_reset_moves_no_later_address() {
+    let config = &TINY;
+    let mut rtl = Rtl::new(config).unwrap();
+    let mut writer = Writer::new(config);
+    let pattern = Pattern {
+        x_count: 8,
+        x_stride: 0,
+        y_count: 1,
+        y_stride: 0,
+        inner_stride: 0,
+        outer_stride: 0,
+    };
+    writer.instruction(Instruction::Pattern(pattern));
+    writer.instruction(Instruction::Target(Target {
+        x_count: 8,
+        x_stride: 2,
+        y_count: 1,
+        y_stride: 0,
+        low: 0,
+        high: 255,
+    }));
+    writer.instruction(Instruction::Vector(Vector {
+        combine: Combine::Sum,
+        table: false,
+        even_code: false,
+        activation: 2,
+        source: 0,
+        parameter: 0,
+        inner: 16,
+        outer: 1,
+        columns: config.lanes as u8,
+        source_lane: config.lanes as u8 - 1,
+        lane: 0,
+        zero_points: [0, 0],
+    }));
+    let stream = sent(&writer.halt());
+    let mut writer = Writer::new(config);
+    let mut random = Random(6);
+    writer.load(Space::Activations, 0, &random.bytes(2 * config.lanes));
+    writer.load(
+        Space::Weights,
+        0,
+        &random.bytes(config.lanes * config.columns),
+    );
+    programs::fill_accumulators(&mut writer);
+    let next = writer.halt();
+    let mut reference = Reference::new(*config);
+    reference.run(&next, &mut []).unwrap();
+    for cycles in (0..200).step_by(9) {
+        let ports = rtl.ports();
+        let mut taken = 0;
+        // The vector is the last instruction but `halt`.
+        while taken < stream.len() - 16 {
+            taken += ports
+                .cycle(stream.get(taken..taken + 1), true)
+                .unwrap()
+                .accepted as usize;
+        }
+        for _ in 0..cycles {
+            ports.cycle(None, true).unwrap();
+        }
+        ports.reset().unwrap();
+        rtl.run(&next, &mut []).unwrap();
+        let (actual, expected) = (rtl.memories(), reference.memories());
+        assert!(
+            actual.accumulators == expected.accumulators,
+            "{cycles} cycles"
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 module properties (
     input wire clock,
+    input wire reset,
     input wire running,
     input wire input_stall,
     input wire output_stall,
@@ -14,7 +15,7 @@ module properties (
     wire quiet = rotate || capture;
 
     wire [31:0] head, cycles, input_stalls, output_stalls, matrix_cycles;
-    dut dut (.clock(clock), .clear(!begun), .running(running),
+    dut dut (.clock(clock), .reset(reset), .clear(!begun), .running(running),
         .input_stall(input_stall), .output_stall(output_stall), .position(position),
         .capture(capture), .rotate(rotate), .head(head), .cycles(cycles),
         .input_stalls(input_stalls), .output_stalls(output_stalls),
@@ -23,6 +24,7 @@ module properties (
     reg [31:0] cycle_count, inputs, outputs, positions;
     reg input_event = 0, output_event = 0, position_event = 0;
     reg [31:0] captured;
+    reg was_reset = 0;
     always @(posedge clock) begin
         begun <= 1;
         // From the capture on there are no events.
@@ -46,6 +48,15 @@ module properties (
             rotations <= 16;
         end
         if (rotate) rotations <= rotations - 5'd1;
+        was_reset <= reset;
+        if (reset) begin
+            begun <= 0;
+            rotations <= 0;
+            input_event <= 0;
+            output_event <= 0;
+            position_event <= 0;
+        end
+        if (was_reset) assert ({cycles, input_stalls, output_stalls, matrix_cycles} == 0);
         if (begun) begin
             assert (cycles == cycle_count);
             if (!rotate) begin

@@ -136,12 +136,15 @@ const PROOFS: [Proof; 13] = [
     },
     Proof {
         name: "counters",
-        claim: "counters count their events, and are back in place after they have been rotated out",
+        claim: "counters are zero after a reset, count their events, and are back in place after they have been rotated out",
         design: || text(Counters::<1>::default()),
         method: Method::Bounded { cycles: 24 },
         faults: &[Fault {
             text: "head_word_q >> 8",
             wrong: "head_word_q >> 4",
+        }, Fault {
+            text: "zero = clear | reset",
+            wrong: "zero = clear",
         }],
     },
 ];
