@@ -55,14 +55,15 @@ pub use network::Network;
 pub use operators::supported::{Operator, SUPPORTED as OPERATORS};
 pub use table::Table;
 
-use backend::emit::Emitter;
+use backend::emit::{Emitted, Emitter};
 use backend::pack::Packed;
 use backend::place::Plan;
-use backend::schedule::Scheduler;
+use backend::prove::Parameters;
+use backend::schedule::{Policy, Scheduler};
 use edge::{Arrangement, Layout};
 use miette::Diagnostic;
 use network::{InputEdge, OutputEdge};
-use quern_isa::{Config, Machine, MachineError, Program, Run};
+use quern_isa::{Config, Machine, MachineError, Program, Reference, Run};
 use std::ops::Range;
 use thiserror::Error;
 
@@ -82,6 +83,10 @@ pub struct Options {
     /// What to call the model; by default the name of its graph.
     pub name: Option<String>,
 }
+
+/// Bytes of all programs from which the fastest is chosen, so that compiling a large network
+/// takes no longer than its one program.
+const MOST_SCHEDULED: usize = 16 << 20;
 
 /// A model compiled for one configuration.
 #[derive(Debug, Clone)]
@@ -158,19 +163,7 @@ pub fn compile_network(
     let (packed, plan) = cheapest(&network, config, options).map_err(CompileError::Model)?;
     let network = packed.network;
     let parameters = backend::prove::prove(&network, config).map_err(CompileError::Model)?;
-    let mut emitter = Emitter::new(config, network.operations.len());
-    let mut scheduler = Scheduler::new(config, |operation, action| {
-        emitter.action(operation, action)
-    });
-    backend::lower::lower(
-        &network,
-        config,
-        &plan,
-        &parameters,
-        &mut |operation, action| scheduler.push(operation, action),
-    );
-    scheduler.finish();
-    let emitted = emitter.finish(plan.host_bytes, plan.input, plan.output);
+    let emitted = fastest(&network, config, &plan, &parameters);
     let report = backend::report::report(name, &network, config, &plan, &emitted);
     let layout = |region, map: network::MapId| Layout {
         region,
@@ -189,6 +182,45 @@ pub fn compile_network(
         input: network.input,
         output: network.output,
     })
+}
+
+/// The program of the plan for which the scheduler's policy suits best.
+fn fastest(network: &Network, config: &Config, plan: &Plan, parameters: &[Parameters]) -> Emitted {
+    let program = |policy| {
+        let mut emitter = Emitter::new(config, network.operations.len());
+        let mut scheduler = Scheduler::new(config, policy, |operation, action| {
+            emitter.action(operation, action)
+        });
+        backend::lower::lower(
+            network,
+            config,
+            plan,
+            parameters,
+            &mut |operation, action| scheduler.push(operation, action),
+        );
+        scheduler.finish();
+        emitter.finish(plan.host_bytes, plan.input, plan.output)
+    };
+    let cycles = |emitted: &Emitted| {
+        // What fails here fails in every run, and says why there.
+        Reference::time(&emitted.program).map_or(u32::MAX, |run| run.counters.cycles)
+    };
+    let first = program(Policy::ALL[0]);
+    let bytes = first.program.literal_bytes();
+    let more = MOST_SCHEDULED.checked_div(bytes).unwrap_or(0);
+    if more < 2 {
+        return first;
+    }
+    let others = Policy::ALL[1..].iter().take(more - 1);
+    let first = (cycles(&first), first);
+    let fastest = others.fold(first, |best, &policy| {
+        let other = program(policy);
+        match cycles(&other) {
+            cycles if cycles < best.0 => (cycles, other),
+            _ => best,
+        }
+    });
+    fastest.1
 }
 
 /// The cheapest plan for a sample among those for all arrangements of the input.

@@ -32,6 +32,23 @@ impl Reference {
         host: &mut [u8],
         tracer: &mut dyn Tracer,
     ) -> Result<Run, MachineError> {
+        self.execute(program, host, tracer, true)
+    }
+
+    /// What a run will report: its counters depend on the program alone, so that no sums
+    /// are formed.
+    pub fn time(program: &Program) -> Result<Run, MachineError> {
+        let mut host = vec![0; program.host_bytes as usize];
+        Reference::new(program.config).execute(program, &mut host, &mut (), false)
+    }
+
+    fn execute(
+        &mut self,
+        program: &Program,
+        host: &mut [u8],
+        tracer: &mut dyn Tracer,
+        computes: bool,
+    ) -> Result<Run, MachineError> {
         if program.config != self.config {
             return Err(MachineError::Config {
                 program: program.config.name,
@@ -40,6 +57,7 @@ impl Reference {
         }
         let mut execution = Execution {
             config: self.config,
+            computes,
             memories: &mut self.memories,
             script: Script::new(program, host)?,
             tracer,
@@ -82,6 +100,8 @@ const MOST_OUTER_TAPS: u16 = 256;
 /// One run in progress.
 struct Execution<'a> {
     config: Config,
+    /// Matrix and activation unit compute; else they only take their time.
+    computes: bool,
     memories: &'a mut Memories,
     script: Script<'a>,
     tracer: &'a mut dyn Tracer,
@@ -238,6 +258,10 @@ impl Execution<'_> {
             positions,
             accumulator_words,
         )?;
+        self.timing.matrix(self.started, tiles, positions);
+        if !self.computes {
+            return Ok(());
+        }
         // Fixed sizes let the inner loops be unrolled and vectorised.
         let multiply = match (lanes, columns) {
             (4, 4) => multiply::<4, 4>,
@@ -253,7 +277,6 @@ impl Execution<'_> {
                 values: &self.memories.accumulators[word * columns..][..columns],
             });
         }
-        self.timing.matrix(self.started, tiles, positions);
         Ok(())
     }
 
@@ -278,6 +301,9 @@ impl Execution<'_> {
                 parameter_word(&self.memories.parameters, &self.config, index)
             });
         self.timing.activation(self.started, &times);
+        if !self.computes {
+            return Ok(());
+        }
         for (position, word) in words.enumerate() {
             let sums = (activate.accumulator as usize + position) * self.config.columns;
             for (column, parameters) in parameters.iter().enumerate() {
@@ -320,6 +346,9 @@ impl Execution<'_> {
             parameter_word(&self.memories.parameters, &self.config, index)
         });
         self.timing.activation(self.started, &times);
+        if !self.computes {
+            return Ok(());
+        }
         let mut taps = Vec::new();
         for (word, offset) in words.zip(pattern.offsets()) {
             let first = vector.source.wrapping_add(offset);

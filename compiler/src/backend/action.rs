@@ -45,6 +45,26 @@ pub enum Data {
 }
 
 impl Data {
+    /// Its first bytes and the rest.
+    fn split(self, at: usize) -> [Data; 2] {
+        match self {
+            Data::Literal(mut bytes) => {
+                let rest = bytes.split_off(at);
+                [Data::Literal(bytes), Data::Literal(rest)]
+            }
+            Data::Host { offset, bytes } => {
+                let at = at as u32;
+                [
+                    Data::Host { offset, bytes: at },
+                    Data::Host {
+                        offset: offset + at,
+                        bytes: bytes - at,
+                    },
+                ]
+            }
+        }
+    }
+
     pub fn bytes(&self) -> usize {
         match self {
             Data::Literal(bytes) => bytes.len(),
@@ -95,6 +115,28 @@ impl Footprint {
             || overlap(&self.writes, &other.reads)
             || overlap(&self.reads, &other.writes)
     }
+}
+
+/// Data of so many bytes, and what follows them.
+pub fn split(data: Vec<Data>, bytes: usize) -> [Vec<Data>; 2] {
+    let (mut first, mut rest) = (Vec::new(), Vec::new());
+    let mut left = bytes;
+    for piece in data {
+        match piece.bytes() {
+            size if size <= left => {
+                left -= size;
+                first.push(piece);
+            }
+            _ if left == 0 => rest.push(piece),
+            _ => {
+                let [before, after] = piece.split(left);
+                left = 0;
+                first.push(before);
+                rest.push(after);
+            }
+        }
+    }
+    [first, rest]
 }
 
 impl Action {

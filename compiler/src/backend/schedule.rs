@@ -9,12 +9,13 @@
 //! ```
 //! The scheduler follows about when each unit is free. The time until the next matrix or
 //! activate can start is filled with loads, as far ahead as they conflict with nothing: those
-//! of the next step, then those of the next operation. Of the two the one comes first that
+//! of the next step, then those of the next operation. A load that is longer than that time
+//! is cut, if the part that fits is worth an instruction. Of matrix and activate the one comes first that
 //! can start earlier, so that matrices run ahead of activates as far as there is room for
 //! their sums. A store, which shares the read port with matrices, comes with the activate of
 //! the next step. An action stays behind another whose result or memory it needs.
 
-use crate::backend::action::{Action, Data, Footprint};
+use crate::backend::action::{self, Action, Data, Footprint};
 use crate::backend::cost;
 use quern_isa::Config;
 use std::collections::VecDeque;
@@ -22,8 +23,42 @@ use std::collections::VecDeque;
 /// Actions to look ahead.
 const AHEAD: usize = 64;
 
+/// A part of a load is at least so many times as long as its instruction.
+const LEAST_PART: u64 = 4;
+
+/// What suits one program and not the next: some are tried, and the cycle model chooses.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// Loads are cut.
+    cuts: bool,
+    /// That a matrix waits for the activation unit does not count where it is chosen whether
+    /// it comes before an activate, and where it is chosen how long there is time for loads.
+    matrices_early: bool,
+    loads_early: bool,
+}
+
+impl Policy {
+    /// The one that suits most programs first.
+    pub const ALL: [Policy; 4] = {
+        const fn policy(cuts: bool, matrices_early: bool, loads_early: bool) -> Policy {
+            Policy {
+                cuts,
+                matrices_early,
+                loads_early,
+            }
+        }
+        [
+            policy(true, false, true),
+            policy(true, true, false),
+            policy(false, true, false),
+            policy(false, true, true),
+        ]
+    };
+}
+
 pub struct Scheduler<F: FnMut(usize, Action)> {
     config: Config,
+    policy: Policy,
     /// In the order of the program.
     pending: VecDeque<Pending>,
     /// About when the next instruction has been fetched, and each unit is free.
@@ -35,6 +70,8 @@ pub struct Scheduler<F: FnMut(usize, Action)> {
     /// it, and what has come since.
     running: Vec<Footprint>,
     since: Vec<Footprint>,
+    /// What the activation unit may be at work on.
+    activating: Vec<Footprint>,
     /// Takes the actions in their new order, each with the operation it is of.
     emit: F,
 }
@@ -50,9 +87,10 @@ struct Pending {
 }
 
 impl<F: FnMut(usize, Action)> Scheduler<F> {
-    pub fn new(config: &Config, emit: F) -> Scheduler<F> {
+    pub fn new(config: &Config, policy: Policy, emit: F) -> Scheduler<F> {
         Scheduler {
             config: *config,
+            policy,
             pending: VecDeque::new(),
             now: 0,
             matrix_free: 0,
@@ -60,6 +98,7 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
             store_free: 0,
             running: Vec::new(),
             since: Vec::new(),
+            activating: Vec::new(),
             emit,
         }
     }
@@ -106,12 +145,24 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
         });
         // The last matrix is mostly what an activate waits for.
         let activate_start = activate.map(|_| self.activation_free.max(self.matrix_free));
-        let matrix_start = matrix.map(|_| self.matrix_free.max(self.store_free));
-        let start = activate_start.into_iter().chain(matrix_start).min();
+        let matrix_start = |early: bool| {
+            let index = matrix?;
+            let reads = &self.pending[index].footprint;
+            let free = self.matrix_free.max(self.store_free);
+            let waits = || self.activating.iter().any(|a| a.conflicts(reads));
+            Some(match !early && waits() {
+                true => free.max(self.activation_free),
+                false => free,
+            })
+        };
+        let next_matrix = matrix_start(self.policy.loads_early);
+        let matrix_start = matrix_start(self.policy.matrices_early);
+        let start = activate_start.into_iter().chain(next_matrix).min();
         let start = start.unwrap_or_else(|| self.activation_free.max(self.matrix_free));
         let activation = activate.map_or(0, |index| self.cycles(&self.pending[index].action));
         let spare = start.saturating_sub(self.now);
-        if let Some(load) = self.spare_load(head, spare, activation) {
+        if let Some((load, words)) = self.spare_load(head, spare, activation) {
+            self.cut(load, words);
             return self.emit(load);
         }
         match (activate, activate_start, matrix_start) {
@@ -143,9 +194,14 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
         self.pending.iter().position(|pending| is(&pending.action))
     }
 
-    /// The first load that conflicts with nothing that is under way or stands before it, if
-    /// it fits into the time that is left.
-    fn spare_load(&mut self, head: Option<usize>, spare: u64, activation: u64) -> Option<usize> {
+    /// The first load that conflicts with nothing that is under way or stands before it, and
+    /// how many words of it fit into the time that is left.
+    fn spare_load(
+        &mut self,
+        head: Option<usize>,
+        spare: u64,
+        activation: u64,
+    ) -> Option<(usize, usize)> {
         if spare == 0 {
             return None;
         }
@@ -164,11 +220,62 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
                 let cycles = self.cycles(&load.action);
                 let awaited = head.is_none_or(|head| index < head);
                 let first = awaited && (cycles <= 2 * spare || activation <= cycles);
-                return (cycles <= spare || first).then_some(index);
+                let words = match cycles <= spare || first {
+                    true => usize::MAX,
+                    false => self.words_in(&load.action, spare),
+                };
+                return (words > 0).then_some((index, words));
             }
             self.pending[index].blocked = true;
         }
         None
+    }
+
+    /// Words of a load that take no longer than a time, if they are many enough to be a load
+    /// of their own.
+    fn words_in(&self, load: &Action, time: u64) -> usize {
+        let (Action::Load { space, .. }, true) = (load, self.policy.cuts) else {
+            return 0;
+        };
+        let fetch = cost::fetch(&self.config, 1);
+        let beats = time.saturating_sub(fetch);
+        match beats >= LEAST_PART * fetch {
+            true => beats as usize / self.config.word_beats(*space),
+            false => 0,
+        }
+    }
+
+    /// Leaves a load its first words, and makes the rest one behind it.
+    fn cut(&mut self, index: usize, words: usize) {
+        let pending = &mut self.pending[index];
+        let Action::Load {
+            space,
+            address,
+            data,
+        } = &mut pending.action
+        else {
+            return;
+        };
+        let bytes = words.saturating_mul(self.config.word_bytes(*space));
+        if bytes >= data.iter().map(Data::bytes).sum() {
+            return;
+        }
+        let [first, rest] = action::split(std::mem::take(data), bytes);
+        *data = first;
+        let action = Action::Load {
+            space: *space,
+            address: *address + words,
+            data: rest,
+        };
+        pending.footprint = pending.action.footprint(&self.config);
+        let rest = Pending {
+            operation: pending.operation,
+            footprint: action.footprint(&self.config),
+            action,
+            due: false,
+            blocked: false,
+        };
+        self.pending.insert(index + 1, rest);
     }
 
     /// Emits an action, behind all before it that it conflicts with.
@@ -181,6 +288,15 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
         let Some(pending) = self.pending.remove(index) else {
             return;
         };
+        if matches!(
+            pending.action,
+            Action::Activate { .. } | Action::Vector { .. }
+        ) {
+            if self.activation_free <= self.now {
+                self.activating.clear();
+            }
+            self.activating.push(pending.footprint.clone());
+        }
         self.follow(&pending.action);
         match &pending.action {
             Action::Load { .. } => {}
