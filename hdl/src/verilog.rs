@@ -41,6 +41,7 @@ pub use core::{core, port_about, ports_markdown, TOP};
 pub use name::identifier;
 #[doc(hidden)]
 pub use unit::name_unit;
+pub use unit::{unit_of, Unit};
 
 use module::OWN_NAME;
 use netlist::Instance;
@@ -49,7 +50,6 @@ use rust_hdl::prelude::{Atom, AtomKind, Block, Probe};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use thiserror::Error;
-use unit::Unit;
 
 /// For Verilator's lint: what it remarks on in the core, and why each place is right.
 pub const WAIVERS: &str = include_str!("verilog/waivers.vlt");

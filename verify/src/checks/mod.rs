@@ -2,6 +2,7 @@
 
 mod host;
 mod image;
+mod lint;
 mod mutation;
 mod proofs;
 
@@ -13,6 +14,7 @@ use rust_hdl::prelude::Block;
 pub fn all() -> Vec<Check> {
     let mut checks = Vec::new();
     checks.extend(planned());
+    checks.extend(lint::all());
     checks.extend(proofs::all());
     checks.extend(image::all());
     checks.extend(mutation::all());
@@ -29,11 +31,6 @@ fn exported(mut unit: impl Block) -> Result<Verilog, Obstacle> {
 
 fn planned() -> Vec<Check> {
     [
-        (
-            Group::Lint,
-            "lint.blocks",
-            "no block of any configuration says in RustHDL what Verilog understands otherwise",
-        ),
         (
             Group::Simulation,
             "simulation.units",
