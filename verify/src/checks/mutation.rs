@@ -1,6 +1,6 @@
 //! How many changes of the hardware the unit tests notice.
 
-use crate::check::{Check, Evidence, Figures, Group, Mode, Obstacle, Outcome, Session};
+use crate::check::{Check, Evidence, Figures, Group, Obstacle, Outcome, Session};
 use crate::mutation::{score, units, Score, VECTORS};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -9,9 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Share of the mutants that the tests must kill.
 const GOAL: f64 = 0.95;
 
-/// Mutants of a unit at one size.
-const QUICK: usize = 3;
-const FULL: usize = 40;
+/// Mutants of a unit, unless `QUERN_MUTANTS` says how many.
+const MUTANTS: usize = 40;
+
+/// Instead of all units, those that this variable names, with commas between them.
+const ONLY: &str = "QUERN_UNITS";
 
 pub fn all() -> Vec<Check> {
     vec![Check::new(
@@ -24,11 +26,22 @@ pub fn all() -> Vec<Check> {
 }
 
 fn run(session: &Session) -> Result<Outcome, Obstacle> {
-    let count = match session.mode {
-        Mode::Quick => QUICK,
-        Mode::Full => FULL,
+    let count = match std::env::var("QUERN_MUTANTS") {
+        Err(_) => MUTANTS,
+        Ok(text) => text
+            .parse()
+            .map_err(|_| Obstacle::Other(format!("QUERN_MUTANTS={text} is no number")))?,
     };
-    let units = units(&session.root.join(VECTORS))?;
+    let mut units = units(&session.root.join(VECTORS))?;
+    if let Ok(only) = std::env::var(ONLY) {
+        let only: Vec<&str> = only.split(',').collect();
+        if let Some(unknown) = only.iter().find(|o| !units.iter().any(|u| u.name == **o)) {
+            return Err(Obstacle::Other(format!(
+                "{ONLY}: `{unknown}` has no vectors"
+            )));
+        }
+        units.retain(|unit| only.contains(&unit.name.as_str()));
+    }
     let done = AtomicUsize::new(0);
     let scores = units
         .par_iter()
