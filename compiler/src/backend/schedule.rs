@@ -35,23 +35,32 @@ pub struct Policy {
     /// it comes before an activate, and where it is chosen how long there is time for loads.
     matrices_early: bool,
     loads_early: bool,
+    /// When the units are free is followed with what each action waits for, not with what its
+    /// own unit waits for alone.
+    waits: bool,
 }
 
 impl Policy {
     /// The one that suits most programs first.
     pub const ALL: [Policy; 4] = {
-        const fn policy(cuts: bool, matrices_early: bool, loads_early: bool) -> Policy {
+        const fn policy(
+            cuts: bool,
+            matrices_early: bool,
+            loads_early: bool,
+            waits: bool,
+        ) -> Policy {
             Policy {
                 cuts,
                 matrices_early,
                 loads_early,
+                waits,
             }
         }
         [
-            policy(true, false, true),
-            policy(true, true, false),
-            policy(false, true, false),
-            policy(false, true, true),
+            policy(true, false, false, true),
+            policy(true, false, true, false),
+            policy(true, true, false, true),
+            policy(false, true, false, true),
         ]
     };
 }
@@ -70,8 +79,9 @@ pub struct Scheduler<F: FnMut(usize, Action)> {
     /// it, and what has come since.
     running: Vec<Footprint>,
     since: Vec<Footprint>,
-    /// What the activation unit may be at work on.
+    /// What the activation unit and the store may be at work on.
     activating: Vec<Footprint>,
+    storing: Vec<Footprint>,
     /// Takes the actions in their new order, each with the operation it is of.
     emit: F,
 }
@@ -99,6 +109,7 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
             running: Vec::new(),
             since: Vec::new(),
             activating: Vec::new(),
+            storing: Vec::new(),
             emit,
         }
     }
@@ -144,15 +155,16 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
                 && self.pending.iter().take(head).all(free)
         });
         // The last matrix is mostly what an activate waits for.
-        let activate_start = activate.map(|_| self.activation_free.max(self.matrix_free));
+        let activate_start = activate.map(|index| {
+            let free = self.activation_free.max(self.matrix_free);
+            free.max(self.awaited(&self.pending[index].footprint))
+        });
         let matrix_start = |early: bool| {
             let index = matrix?;
-            let reads = &self.pending[index].footprint;
             let free = self.matrix_free.max(self.store_free);
-            let waits = || self.activating.iter().any(|a| a.conflicts(reads));
-            Some(match !early && waits() {
-                true => free.max(self.activation_free),
-                false => free,
+            Some(match early {
+                true => free,
+                false => free.max(self.awaited(&self.pending[index].footprint)),
             })
         };
         let next_matrix = matrix_start(self.policy.loads_early);
@@ -288,16 +300,23 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
         let Some(pending) = self.pending.remove(index) else {
             return;
         };
-        if matches!(
-            pending.action,
-            Action::Activate { .. } | Action::Vector { .. }
-        ) {
-            if self.activation_free <= self.now {
-                self.activating.clear();
-            }
-            self.activating.push(pending.footprint.clone());
+        if self.policy.waits {
+            self.now = self.now.max(self.awaited(&pending.footprint));
         }
         self.follow(&pending.action);
+        if self.activation_free <= self.now {
+            self.activating.clear();
+        }
+        if self.store_free <= self.now {
+            self.storing.clear();
+        }
+        match pending.action {
+            Action::Activate { .. } | Action::Vector { .. } => {
+                self.activating.push(pending.footprint.clone())
+            }
+            Action::Store { .. } => self.storing.push(pending.footprint.clone()),
+            _ => {}
+        }
         match &pending.action {
             Action::Load { .. } => {}
             Action::Activate { .. } | Action::Store { .. } => self.since.push(pending.footprint),
@@ -342,6 +361,20 @@ impl<F: FnMut(usize, Action)> Scheduler<F> {
                 self.now = self.now.max(idle).max(self.store_free);
             }
         }
+    }
+
+    /// When what an action needs of those before it is there.
+    fn awaited(&self, footprint: &Footprint) -> u64 {
+        let busy = |under_way: &[Footprint], free: u64| {
+            let waits = free > self.now && under_way.iter().any(|a| a.conflicts(footprint));
+            if waits {
+                free
+            } else {
+                0
+            }
+        };
+        let activation = busy(&self.activating, self.activation_free);
+        activation.max(busy(&self.storing, self.store_free))
     }
 
     fn conflict_before(&self, index: usize) -> Option<usize> {
