@@ -55,7 +55,11 @@ pub fn compare(
         side(&gate, "gate"),
     );
     std::fs::write(folder.join("miter.ys"), script)?;
-    YOSYS.run(&["-q", "miter.ys"], folder, limit)?;
+    match YOSYS.try_run(&["-q", "miter.ys"], folder, limit)? {
+        None => return Ok(Verdict::Undecided),
+        Some(ended) if !ended.success => return Err(Obstacle::Other(ended.text)),
+        Some(_) => {}
+    }
     let seconds = limit.as_secs().max(1);
     let commands = format!("read_aiger miter.aig; scorr; dc2; pdr -T {seconds}");
     let Some(ended) = ABC.try_run(&["-c", &commands], folder, limit * 2)? else {

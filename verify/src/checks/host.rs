@@ -13,7 +13,7 @@ const UNSAFE_FOLDER: &str = "testbench/src/verilator";
 /// What would bring it back; in two pieces, because this file is searched, too.
 const ALLOWED: &str = concat!("allow(", "unsafe_code)");
 
-const CARGO: Tool = Tool {
+pub const CARGO: Tool = Tool {
     program: "cargo",
     package: "https://rustup.rs",
 };

@@ -5,6 +5,7 @@ mod image;
 mod lint;
 mod mutation;
 mod proofs;
+mod simulation;
 
 use crate::check::{Check, Group, Obstacle};
 use quern_hdl::verilog::{self, Verilog};
@@ -15,6 +16,7 @@ pub fn all() -> Vec<Check> {
     let mut checks = Vec::new();
     checks.extend(planned());
     checks.extend(lint::all());
+    checks.extend(simulation::all());
     checks.extend(proofs::all());
     checks.extend(image::all());
     checks.extend(mutation::all());
@@ -31,21 +33,6 @@ fn exported(mut unit: impl Block) -> Result<Verilog, Obstacle> {
 
 fn planned() -> Vec<Check> {
     [
-        (
-            Group::Simulation,
-            "simulation.units",
-            "every unit does the same in RustHDL, Verilator and Icarus, without unknown outputs",
-        ),
-        (
-            Group::Simulation,
-            "simulation.programs",
-            "random legal programs give the same on the RTL and on the reference machine, in the same cycles",
-        ),
-        (
-            Group::Simulation,
-            "simulation.illegal_programs",
-            "an illegal or truncated program ends in a readable error state, and a reset ends that",
-        ),
         (
             Group::Coverage,
             "coverage.lines",
