@@ -60,8 +60,6 @@ class Verdict:
     seed: int
     failures: list[str] = field(default_factory=list)
     float_differences: list[str] = field(default_factory=list)
-    # Configurations whose accumulators are too narrow for a layer.
-    out_of_range: list[str] = field(default_factory=list)
     has_float_layers: bool = False
     operators: set[str] = field(default_factory=set)
     # Program runs whose memories and cycles were the reference's, by configuration.
@@ -112,10 +110,6 @@ def summarise(verdicts: list[Verdict]) -> Summary:
     for verdict in different:
         for difference in verdict.float_differences:
             print(f"  seed {verdict.seed}: {difference}")
-    narrow = [verdict for verdict in verdicts if verdict.out_of_range]
-    print(f"{len(narrow)} networks with a layer beyond the 24-bit accumulators of cu, refused there")
-    if narrow:
-        print(f"  seeds {' '.join(str(verdict.seed) for verdict in narrow)}")
     print_agreement(verdicts)
     failed = sum(bool(verdict.failures) for verdict in verdicts)
     return Summary(len(verdicts) - failed - len(different), failed, len(different))
@@ -186,9 +180,7 @@ class Trial:
             outcome, _ = self.compare(self.case, target, config)
             if outcome.report and outcome.report.get("against"):
                 verdict.agreed_runs[config] += outcome.report["program_runs"]
-            if outcome.kind == "out of range":
-                verdict.out_of_range.append(config)
-            elif not outcome.equal:
+            if not outcome.equal:
                 failures.setdefault(outcome.message, []).append(config)
                 outcomes[outcome.message] = outcome
         for message, configs in failures.items():
