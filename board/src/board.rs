@@ -13,7 +13,13 @@ pub struct Expected {
     pub config: Config,
     /// The design's hash; none takes any design of this configuration.
     pub design: Option<u32>,
+    /// Serial bits per second on this side, where they matter: not on a pseudo-terminal.
+    pub baud: Option<u32>,
 }
+
+/// How far the rates of both ends may be apart: half of what the receiver bears, so that the
+/// rest is for the oscillators.
+const RATE_TOLERANCE: f64 = 0.01;
 
 /// Told the bytes of a program that have been sent, and all of them.
 pub type Progress = Box<dyn FnMut(usize, usize)>;
@@ -49,18 +55,31 @@ impl<T: Transport> Board<T> {
                 host: config.fingerprint(),
             });
         }
-        match expected.design {
-            Some(host) if host != identity.design => Err(LinkError::Design {
+        if let Some(host) = expected.design.filter(|host| *host != identity.design) {
+            return Err(LinkError::Design {
                 port,
                 board: identity.design,
                 host,
-            }),
-            _ => Ok(Board {
-                link,
-                config,
-                progress: None,
-            }),
+            });
         }
+        if let Some(host) = expected.baud {
+            let clock_mhz = f64::from(identity.clock_hz) / 1e6;
+            let board = f64::from(identity.clock_hz) / f64::from(identity.divisor.max(1));
+            if (board / f64::from(host) - 1.0).abs() > RATE_TOLERANCE {
+                let board = board.round() as u32;
+                return Err(LinkError::Clock {
+                    port,
+                    clock_mhz,
+                    board,
+                    host,
+                });
+            }
+        }
+        Ok(Board {
+            link,
+            config,
+            progress: None,
+        })
     }
 
     pub fn link(&mut self) -> &mut Link<T> {

@@ -38,6 +38,13 @@ pub enum LinkError {
     },
     #[error("the image on the board at {port} is of another design ({board:08x}) than this `quern` describes ({host:08x}); build and flash it again (`quern fpga build`)")]
     Design { port: String, board: u32, host: u32 },
+    #[error("the image on the board at {port} has a clock of {clock_mhz:.3} MHz and talks at {board} baud, this side at {host}; say `--baud {board}`, or build and flash the image again (`quern fpga build`)")]
+    Clock {
+        port: String,
+        clock_mhz: f64,
+        board: u32,
+        host: u32,
+    },
 }
 
 impl LinkError {

@@ -71,6 +71,13 @@ impl SerialTransport {
     }
 }
 
+impl SerialTransport {
+    /// Whether a simulation is on the other side, which has no bits per second.
+    pub fn is_simulated(&self) -> bool {
+        self.pace == Pace::SIMULATION
+    }
+}
+
 /// Behind a pseudo-terminal is a simulation.
 fn is_simulated(name: &str) -> bool {
     std::fs::canonicalize(name).is_ok_and(|path| path.starts_with("/dev/pts"))

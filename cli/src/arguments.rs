@@ -1,5 +1,6 @@
 //! What the command line accepts. The texts here are the command's manual.
 
+use crate::simulation::FAST_DIVISOR;
 use clap::{Args, Parser, Subcommand};
 use quern_fpga::flash::Programmer;
 use quern_fpga::Board;
@@ -96,7 +97,8 @@ pub struct Run {
     #[arg(long, value_name = "OUT.npy")]
     pub output: Option<PathBuf>,
     /// Machine to run on: reference, rtl (RustHDL's simulator), verilator (the exported
-    /// Verilog), or board[:PORT]
+    /// Verilog), board[:PORT], or bitstream[:FILE] (a packed image for the board, decoded and
+    /// simulated from its serial pins; by default that of this design)
     #[arg(long, value_name = "MACHINE", default_value = "reference", value_parser = target)]
     pub on: Target,
     /// Run every program on this simulator, too, and stop where outputs, a memory or the
@@ -173,6 +175,8 @@ pub enum BoardCommand {
     Info(BoardPort),
     /// End whatever runs on a board
     Reset(BoardPort),
+    /// Run an empty program on a board, and show its counters and those of the link
+    Counters(BoardPort),
     /// List the serial ports that may belong to boards
     List {
         /// One JSON object on standard output
@@ -206,9 +210,47 @@ pub struct Simulate {
     /// A link to the pseudo-terminal, under a name of your choice
     #[arg(long, value_name = "PATH")]
     pub port_link: Option<PathBuf>,
-    /// Clock cycles of a serial bit: the fewer, the faster the simulation talks
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(4..=128))]
+    /// What is simulated: the Verilog of the board's top module, or what the bits of a packed
+    /// image do
+    #[arg(long, value_name = "WHAT", default_value = "rtl", value_parser = ["rtl", "bitstream"])]
+    pub from: String,
+    /// The image, with `--from bitstream`; by default that of this design, which is built
+    /// unless the cache has it
+    #[arg(long, value_name = "FILE")]
+    pub image: Option<PathBuf>,
+    /// The board that the image is for, with `--from bitstream`: cu-v1 or cu-v2
+    #[arg(long, value_name = "BOARD", default_value = "cu-v1", value_parser = board)]
+    pub board: Board,
+    /// Clock cycles of a serial bit, with `--from rtl`: the fewer, the faster the simulation
+    /// talks
+    #[arg(long, value_name = "N", default_value_t = FAST_DIVISOR, value_parser = clap::value_parser!(u16).range(4..=128))]
     pub divisor: u16,
+}
+
+/// Where a simulated board comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The design, with so many clock cycles of a serial bit
+    Rtl { divisor: u16 },
+    /// A packed image; without a file that of today's design
+    Bitstream {
+        image: Option<PathBuf>,
+        board: Board,
+    },
+}
+
+impl Simulate {
+    pub fn origin(&self) -> Origin {
+        match &*self.from {
+            "bitstream" => Origin::Bitstream {
+                image: self.image.clone(),
+                board: self.board,
+            },
+            _ => Origin::Rtl {
+                divisor: self.divisor,
+            },
+        }
+    }
 }
 
 #[derive(Subcommand)]
@@ -370,6 +412,8 @@ pub enum Target {
     Verilator,
     /// A board, at a port or wherever it is found
     Board(Option<String>),
+    /// What the bits of an image for the board do: this one, or that of today's design
+    Bitstream(Option<PathBuf>),
 }
 
 impl Target {
@@ -379,6 +423,7 @@ impl Target {
             Target::Rtl => "rtl",
             Target::Verilator => "verilator",
             Target::Board(_) => "board",
+            Target::Bitstream(_) => "bitstream",
         }
     }
 }
@@ -386,11 +431,16 @@ impl Target {
 fn target(name: &str) -> Result<Target, String> {
     match name.split_once(':') {
         Some(("board", port)) if !port.is_empty() => Ok(Target::Board(Some(port.to_owned()))),
+        Some(("bitstream", file)) if !file.is_empty() => Ok(Target::Bitstream(Some(file.into()))),
         None if name == "reference" => Ok(Target::Reference),
         None if name == "rtl" => Ok(Target::Rtl),
         None if name == "verilator" => Ok(Target::Verilator),
         None if name == "board" => Ok(Target::Board(None)),
-        _ => Err("there are reference, rtl, verilator, board and board:PORT".into()),
+        None if name == "bitstream" => Ok(Target::Bitstream(None)),
+        _ => Err(
+            "there are reference, rtl, verilator, board, board:PORT, bitstream and bitstream:FILE"
+                .into(),
+        ),
     }
 }
 

@@ -8,6 +8,7 @@ mod evaluate;
 mod files;
 mod npy;
 mod progress;
+mod simulation;
 mod table;
 mod target;
 
@@ -28,6 +29,7 @@ fn main() -> Result<()> {
         Some(Command::Board(board)) => match &board {
             BoardCommand::Info(arguments) => commands::board::info(arguments),
             BoardCommand::Reset(arguments) => commands::board::reset(arguments),
+            BoardCommand::Counters(arguments) => commands::board::counters(arguments),
             BoardCommand::List { json } => commands::board::list(*json),
             BoardCommand::Simulate(arguments) => commands::board::simulate(arguments),
         },

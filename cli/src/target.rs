@@ -1,10 +1,11 @@
 //! From a target's name to a machine.
 
-use crate::arguments::Target;
+use crate::arguments::{Origin, Target};
 use crate::progress::Progress;
+use crate::simulation::{self, Running};
 use miette::{miette, IntoDiagnostic, Result};
 use quern_board::{port, Board, Expected, Link, LinkError, SerialTransport};
-use quern_isa::{Config, Inspect, Machine, Reference};
+use quern_isa::{Config, Inspect, Machine, MachineError, Program, Reference, Run};
 use quern_testbench::rtl::Rtl;
 use quern_testbench::verilator::Verilator;
 use std::path::Path;
@@ -16,14 +17,47 @@ pub fn machine(
     vcd: Option<&Path>,
     baud: u32,
 ) -> Result<Box<dyn Machine>> {
-    let Target::Board(port) = target else {
-        return Ok(Box::new(simulator(target, config, vcd)?));
-    };
+    match target {
+        Target::Board(port) => Ok(Box::new(board(port.as_deref(), config, baud)?)),
+        Target::Bitstream(image) => {
+            let origin = Origin::Bitstream {
+                image: image.clone(),
+                board: Default::default(),
+            };
+            let running = Running::start(simulation::pins(&origin)?)?;
+            Ok(Box::new(SimulatedBoard {
+                board: board(Some(running.port()?), config, baud)?,
+                _running: running,
+            }))
+        }
+        _ => Ok(Box::new(simulator(target, config, vcd)?)),
+    }
+}
+
+/// A board that runs as long as it is used.
+struct SimulatedBoard {
+    board: Board<SerialTransport>,
+    _running: Running,
+}
+
+impl Machine for SimulatedBoard {
+    fn config(&self) -> &Config {
+        self.board.config()
+    }
+
+    fn run(&mut self, program: &Program, host: &mut [u8]) -> Result<Run, MachineError> {
+        self.board.run(program, host)
+    }
+}
+
+/// A session with a board that has to be of this design.
+pub fn board(port: Option<&str>, config: Config, baud: u32) -> Result<Board<SerialTransport>> {
+    let mut link = open(port, baud).into_diagnostic()?;
     let expected = Expected {
         config,
         design: Some(quern_fpga::top::design().into_diagnostic()?),
+        baud: (!link.transport().is_simulated()).then_some(baud),
     };
-    let link = open(port.as_deref(), baud).into_diagnostic()?;
     let mut board = Board::new(link, &expected).into_diagnostic()?;
     let mut bar = None;
     board.progress = Some(Box::new(move |sent, total| {
@@ -33,7 +67,7 @@ pub fn machine(
             bar = None;
         }
     }));
-    Ok(Box::new(board))
+    Ok(board)
 }
 
 /// A machine that is simulated here; the first use of Verilator compiles the exported
@@ -49,7 +83,12 @@ pub fn simulator(target: &Target, config: Config, vcd: Option<&Path>) -> Result<
             .into_diagnostic()?,
         ),
         Target::Verilator => Box::new(Verilator::new(&config).into_diagnostic()?),
-        Target::Board(_) => return Err(miette!("a board is not simulated")),
+        Target::Board(_) | Target::Bitstream(_) => {
+            return Err(miette!(
+                "nobody can look into the memories of a {}",
+                target.name()
+            ))
+        }
     })
 }
 

@@ -124,6 +124,11 @@ fn has_board(config: &Config) -> Result<(), BuildError> {
     })
 }
 
+/// Clock cycles of a serial bit in the image for this clock.
+pub fn divisor(clock_hz: u64) -> u16 {
+    ((clock_hz + BAUD / 2) / BAUD) as u16
+}
+
 /// A clock for the core, and where it comes from.
 #[derive(Debug, Clone, Copy)]
 struct CoreClock {
@@ -155,9 +160,8 @@ impl CoreClock {
         self.hz as f64 / 1e6
     }
 
-    /// Clock cycles of a serial bit.
     fn divisor(&self) -> u16 {
-        ((self.hz + BAUD / 2) / BAUD) as u16
+        divisor(self.hz)
     }
 }
 

@@ -20,6 +20,7 @@
 
 mod board_core;
 pub mod cache;
+pub mod decode;
 mod error;
 pub mod flash;
 mod flash_crc;

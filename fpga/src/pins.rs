@@ -108,6 +108,14 @@ pub fn pcf(board: Board) -> String {
     text
 }
 
+/// Where the ports are and nothing else, for tools that know no options.
+pub fn places(board: Board) -> String {
+    let lines = pins(board).into_iter();
+    lines
+        .map(|Pin { port, ball, .. }| format!("set_io {port} {ball}\n"))
+        .collect()
+}
+
 /// In the order of their bits.
 fn balls(signal: &dyn Atom) -> Vec<String> {
     let mut balls: Vec<(usize, String)> = signal

@@ -22,6 +22,15 @@ pub struct Pll {
 }
 
 impl Pll {
+    pub fn new(input_hz: u64, divr: u64, divf: u64, divq: u64) -> Pll {
+        Pll {
+            divr,
+            divf,
+            divq,
+            input_hz,
+        }
+    }
+
     /// The fastest clock not above `limit_hz`, or none if the limit is out of the
     /// PLL's range.
     pub fn at_most(input_hz: u64, limit_hz: u64) -> Option<Pll> {

@@ -120,6 +120,7 @@ fn board() -> Board<Pins> {
     let expected = Expected {
         config: CU,
         design: Some(0xABCD_1234),
+        baud: None,
     };
     Board::new(Link::open(Pins::new()).unwrap(), &expected).unwrap()
 }

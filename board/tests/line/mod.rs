@@ -1,6 +1,9 @@
 //! A simulated board's serial line as the driver's transport: simulated time, and faults
 //! on demand.
 
+// Each test file uses a part of it.
+#![allow(dead_code)]
+
 use quern_board::{Pace, Transport};
 use quern_fpga::SerialLink;
 use quern_isa::link::{Identity, FLAG};

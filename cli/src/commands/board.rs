@@ -1,13 +1,11 @@
 //! `quern board`: boards on serial ports, and one that is simulated.
 
 use crate::arguments::{BoardPort, Simulate};
-use crate::progress::Spinner;
-use crate::{files, table, target};
+use crate::{files, simulation, table, target};
 use miette::{miette, IntoDiagnostic, Result, WrapErr};
 use quern_board::port;
-use quern_fpga::pins::CLOCK_HZ;
 use quern_fpga::top;
-use quern_testbench::verilator::pins::Pins;
+use quern_isa::{Assembler, Machine, Region, CU};
 use quern_testbench::virtual_board::VirtualBoard;
 use serde::Serialize;
 use std::fs;
@@ -71,6 +69,65 @@ pub fn reset(arguments: &BoardPort) -> Result<()> {
     Ok(())
 }
 
+#[derive(Serialize)]
+struct Counted {
+    cycles: u32,
+    input_stalls: u32,
+    output_stalls: u32,
+    matrix_cycles: u32,
+    frames_sent: u64,
+    frames_received: u64,
+    frames_damaged: u64,
+    timeouts: u64,
+}
+
+/// What a program without work costs: the core from its start to its end, and the link.
+pub fn counters(arguments: &BoardPort) -> Result<()> {
+    let mut board = target::board(arguments.port.as_deref(), CU, arguments.baud)?;
+    let nothing = Region::default();
+    let program = Assembler::new(&CU).finish(0, nothing, nothing);
+    let counters = board.run(&program, &mut []).into_diagnostic()?.counters;
+    let link = board.link().statistics();
+    let counted = Counted {
+        cycles: counters.cycles,
+        input_stalls: counters.input_stalls,
+        output_stalls: counters.output_stalls,
+        matrix_cycles: counters.matrix_cycles,
+        frames_sent: link.frames_sent,
+        frames_received: link.frames_received,
+        frames_damaged: link.frames_damaged,
+        timeouts: link.timeouts,
+    };
+    if arguments.json {
+        return files::print_json(&counted);
+    }
+    table::print(&[
+        (
+            "cycles",
+            format!(
+                "{}, {} of them in the array",
+                counted.cycles, counted.matrix_cycles
+            ),
+        ),
+        (
+            "stalls",
+            format!(
+                "{} on input, {} on output",
+                counted.input_stalls, counted.output_stalls
+            ),
+        ),
+        (
+            "frames",
+            format!(
+                "{} sent, {} received, {} damaged",
+                counted.frames_sent, counted.frames_received, counted.frames_damaged
+            ),
+        ),
+        ("timeouts", counted.timeouts.to_string()),
+    ]);
+    Ok(())
+}
+
 pub fn list(json: bool) -> Result<()> {
     let candidates = port::candidates().into_diagnostic()?;
     if json {
@@ -87,12 +144,10 @@ pub fn list(json: bool) -> Result<()> {
 }
 
 pub fn simulate(arguments: &Simulate) -> Result<()> {
-    let pins = {
-        let _spinner = Spinner::new("building the board's model (once for each design)");
-        let verilog = top::simulated(arguments.divisor, None).into_diagnostic()?;
-        Pins::new("board", &verilog, top::MODULE, arguments.divisor.into()).into_diagnostic()?
-    };
-    let mut board = VirtualBoard::new(pins).into_diagnostic()?;
+    let origin = arguments.origin();
+    let simulated = simulation::pins(&origin)?;
+    let (clock_hz, divisor) = (simulated.clock_hz, simulated.divisor);
+    let mut board = VirtualBoard::new(simulated.pins).into_diagnostic()?;
     let _link = arguments
         .port_link
         .as_deref()
@@ -101,11 +156,11 @@ pub fn simulate(arguments: &Simulate) -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let interrupted = stop.clone();
     ctrlc::set_handler(move || interrupted.store(true, Ordering::Relaxed)).into_diagnostic()?;
-    let baud = CLOCK_HZ as f64 / f64::from(arguments.divisor);
     println!("{}", board.port().display());
     eprintln!(
-        "a board with {:.0} MHz and {baud:.0} baud in simulated time; Ctrl-C ends it",
-        CLOCK_HZ as f64 / 1e6
+        "a board with {:.3} MHz and {:.0} baud in simulated time; Ctrl-C ends it",
+        clock_hz as f64 / 1e6,
+        clock_hz as f64 / f64::from(divisor)
     );
     let mut display = Leds::new();
     let end = board.run(&stop, |leds, cycles| display.show(leds, cycles));

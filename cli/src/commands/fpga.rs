@@ -37,7 +37,7 @@ pub fn build(arguments: &FpgaBuild) -> Result<()> {
     Ok(())
 }
 
-fn describe(step: Step) -> String {
+pub fn describe(step: Step) -> String {
     match step {
         Step::Export => "exporting the Verilog".into(),
         Step::Synthesis { clock_mhz } => format!("synthesis for {clock_mhz} MHz"),

@@ -103,7 +103,7 @@ fn machine(arguments: &Run) -> Result<Box<dyn Machine>> {
 
 /// Options that only one machine can serve.
 fn check(arguments: &Run) -> Result<()> {
-    let board = |target: &Target| matches!(target, Target::Board(_));
+    let board = |target: &Target| matches!(target, Target::Board(_) | Target::Bitstream(_));
     if let Some(against) = &arguments.against {
         if board(&arguments.on) || board(against) {
             return Err(miette!(
