@@ -60,7 +60,7 @@ fn a_stream_passes_through_a_port() {
     let board = Plugged::new();
     let mut link = board.open();
     assert_eq!(link.identity().divisor, DIVISOR);
-    let stream: Vec<u8> = (0..2000u32).map(|i| (i * i >> 3) as u8).collect();
+    let stream: Vec<u8> = (0..2000u32).map(|i| ((i * i) >> 3) as u8).collect();
     let (mut sent, mut output) = (0, Vec::new());
     while output.len() < stream.len() {
         sent += link.offer(&stream[sent..]);
