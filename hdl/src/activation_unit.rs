@@ -119,6 +119,7 @@ pub struct ActivationUnit<
     start: Signal<Local, Bit>,
     /// The cycle after a start: counters take the operands.
     begin: DFF<Bit>,
+    busy_state: DFF<Bit>,
 
     // Values are fetched,
     issue: OutputIssue<A>,
@@ -230,6 +231,7 @@ impl<
             to_even_code: Default::default(),
             start: Default::default(),
             begin: Default::default(),
+            busy_state: Default::default(),
             issue: OutputIssue::new(V > 1),
             fetch: Default::default(),
             word: LoadableCounter::up(),
@@ -290,6 +292,7 @@ impl<
             in_table,
             to_even_code,
             begin,
+            busy_state,
             word_read,
             claimed,
             write
@@ -452,13 +455,17 @@ impl<
             self.write_data[i].next = self.lanes.data[i].val();
         }
 
-        self.busy.next = self.begin.q.val()
+        // A register, as the sequencer starts units by it. The last write follows the
+        // requantiser's last active cycle.
+        self.busy_state.d.next = self.start.val()
+            | self.begin.q.val()
             | self.issue.issuing.val()
             | self.claimed.q.val().any()
-            | self.requantise.active.val()
-            | self.write.q.val();
+            | self.requantise.active.val();
+        self.busy.next = self.busy_state.q.val();
 
         if self.reset.val() {
+            self.busy_state.d.next = false;
             self.begin.d.next = false;
             self.claimed.d.next = 0.into();
             self.word_read.d.next = false;

@@ -99,6 +99,7 @@ pub struct Core<
     matrix: MatrixUnit<R, C, H>,
     accumulators: Accumulators<C, W, H, D>,
     accumulator: AccumulatorWord<C, W>,
+    accumulator_request: DFF<Bit>,
     accumulator_read: DFF<Bit>,
     activation_unit: ActivationUnit<R, V, W, A, D, P, Q, M>,
     store: Store<R, C, W, S, F>,
@@ -115,7 +116,7 @@ pub struct Core<
 /// Unit tests, waveforms, tape-out rehearsal.
 pub type Tiny = Core<4, 4, 1, 32, 4, 18, 8, 7, 6, 6, 9, 10, 1, 8, 4, 27>;
 /// Alchitry Cu.
-pub type Cu = Core<8, 5, 1, 24, 3, 19, 9, 8, 8, 8, 9, 9, 1, 8, 6, 29>;
+pub type Cu = Core<8, 4, 1, 24, 3, 19, 9, 9, 8, 8, 9, 9, 1, 8, 6, 29>;
 /// Simulation and standard cells.
 pub type Asic16 = Core<16, 16, 16, 32, 4, 20, 13, 12, 10, 10, 13, 10, 16, 128, 8, 31>;
 
@@ -201,6 +202,7 @@ impl<
             matrix: Default::default(),
             accumulators: Default::default(),
             accumulator: Default::default(),
+            accumulator_request: Default::default(),
             accumulator_read: Default::default(),
             activation_unit: Default::default(),
             store: Default::default(),
@@ -374,7 +376,10 @@ impl<
         self.matrix_sequencer.weight.next = bit_cast::<B, F>(self.instruction.field_6.val());
         self.matrix_sequencer.last_position.next = self.generator.last_position.val();
         self.matrix_sequencer.last_tap.next = self.generator.last_tap.val();
-        self.matrix_sequencer.request.next = self.activation_unit.accumulator_request.val();
+        // A register, as a request holds up the whole walk.
+        self.accumulator_request.clock.next = self.clock.val();
+        self.accumulator_request.d.next = self.activation_unit.accumulator_request.val();
+        self.matrix_sequencer.request.next = self.accumulator_request.q.val();
 
         self.weights.read_address.next = self.matrix_sequencer.weight_address.val();
         self.matrix.clock.next = self.clock.val();

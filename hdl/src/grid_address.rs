@@ -2,14 +2,17 @@
 //!
 //! ```text
 //!           restart      row_end
-//!  first ──────►┌───┐◄────────── row ◄───┐
-//!               │mux├──► + ──┬─► [word] ─┴─(at row ends)
-//!  word ───────►└───┘    ▲   └──────────────────► word
+//!  first ──────►┌───┐◄────────── [row] ◄───┐ (a cycle after a row began)
+//!               │mux├──► + ────► [word] ───┤
+//!  word ───────►└───┘    ▲                 └────► word
 //!  x_stride, y_stride, 0 ┘
 //! ```
 //! Latency 1 cycle. `restart` makes `word` the address `first`; otherwise `step` goes
 //! on by `x_stride`, or, at a `row_end`, from the row's first address by `y_stride`.
 //! Addresses are counted modulo 2^A.
+//!
+//! A row's first address is taken from `word`, not from the sum: then the sum goes nowhere
+//! but into `word`, and on iCE40 adder and register are one logic cell.
 
 use rust_hdl::prelude::*;
 
@@ -25,6 +28,8 @@ pub struct GridAddress<const A: usize> {
     pub word: Signal<Out, Bits<A>>,
     current: DFF<Bits<A>>,
     row: DFF<Bits<A>>,
+    /// `word` is the first address of a row.
+    row_begins: DFF<Bit>,
     origin: Signal<Local, Bits<A>>,
     stride: Signal<Local, Bits<A>>,
     sum: Signal<Local, Bits<A>>,
@@ -35,7 +40,7 @@ impl<const A: usize> Logic for GridAddress<A> {
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, current, row);
+        dff_setup!(self, clock, current, row, row_begins);
         self.word.next = self.current.q.val();
         // In a pause 0 is added: that takes no logic, where a clock enable would.
         self.origin.next = self.current.q.val();
@@ -43,8 +48,10 @@ impl<const A: usize> Logic for GridAddress<A> {
         if self.step.val() {
             self.stride.next = self.x_stride.val();
             if self.row_end.val() {
-                self.origin.next = self.row.q.val();
                 self.stride.next = self.y_stride.val();
+            }
+            if self.row_end.val() & !self.row_begins.q.val() {
+                self.origin.next = self.row.q.val();
             }
         }
         if self.restart.val() {
@@ -53,8 +60,9 @@ impl<const A: usize> Logic for GridAddress<A> {
         }
         self.sum.next = self.origin.val() + self.stride.val();
         self.current.d.next = self.sum.val();
-        if self.restart.val() | (self.step.val() & self.row_end.val()) {
-            self.row.d.next = self.sum.val();
+        self.row_begins.d.next = self.restart.val() | (self.step.val() & self.row_end.val());
+        if self.row_begins.q.val() {
+            self.row.d.next = self.current.q.val();
         }
     }
 }

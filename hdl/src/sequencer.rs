@@ -79,6 +79,13 @@ pub struct Sequencer {
     was_illegal: DFF<Bit>,
     illegal: Signal<Local, Bit>,
     waits_for_all: Signal<Local, Bit>,
+    /// Whether the instruction stands behind that unit.
+    needs_matrix: Signal<Local, Bit>,
+    needs_activation: Signal<Local, Bit>,
+    needs_store: Signal<Local, Bit>,
+    needed_matrix: DFF<Bit>,
+    needed_activation: DFF<Bit>,
+    needed_store: DFF<Bit>,
     blocked: Signal<Local, Bit>,
     execute: Signal<Local, Bit>,
     /// All bytes that are checked come in one beat, and not long before they are needed.
@@ -152,6 +159,12 @@ impl Sequencer {
             was_illegal: Default::default(),
             illegal: Default::default(),
             waits_for_all: Default::default(),
+            needs_matrix: Default::default(),
+            needs_activation: Default::default(),
+            needs_store: Default::default(),
+            needed_matrix: Default::default(),
+            needed_activation: Default::default(),
+            needed_store: Default::default(),
             blocked: Default::default(),
             execute: Default::default(),
             wide: Constant::new(config.stream_bytes > 4),
@@ -197,7 +210,10 @@ impl Logic for Sequencer {
             modifier_field,
             waits,
             mismatch,
-            was_illegal
+            was_illegal,
+            needed_matrix,
+            needed_activation,
+            needed_store
         );
         self.fetch.next = !(self.pending.q.val()
             | self.loading.val()
@@ -278,28 +294,36 @@ impl Logic for Sequencer {
         {
             self.checked.next = true;
         }
-        // What a byte stream brings has stood since byte 3: the check need not stand in
-        // the way of what an instruction starts.
+        // What it stands behind.
+        self.waits_for_all.next =
+            self.is_halt.q.val() | (self.is_store.q.val() & self.modifier_field.q.val().get_bit(1));
+        self.needs_matrix.next =
+            self.waits.q.val().get_bit(0) | self.is_matrix.q.val() | self.waits_for_all.val();
+        self.needs_activation.next = self.waits.q.val().get_bit(1)
+            | self.is_activate.q.val()
+            | self.is_vector.q.val()
+            | self.waits_for_all.val();
+        self.needs_store.next =
+            self.waits.q.val().get_bit(2) | self.is_store.q.val() | self.waits_for_all.val();
+
+        // What a byte stream brings has stood since byte 3: neither the check nor these
+        // need stand in the way of what an instruction starts.
         self.was_illegal.d.next = self.checked.val();
+        self.needed_matrix.d.next = self.needs_matrix.val();
+        self.needed_activation.d.next = self.needs_activation.val();
+        self.needed_store.d.next = self.needs_store.val();
         self.illegal.next = self.was_illegal.q.val();
+        self.blocked.next = (self.matrix_busy.val() & self.needed_matrix.q.val())
+            | (self.activation_busy.val() & self.needed_activation.q.val())
+            | (self.store_busy.val() & self.needed_store.q.val());
         if self.wide.val() {
             self.illegal.next = self.checked.val();
+            self.blocked.next = (self.matrix_busy.val() & self.needs_matrix.val())
+                | (self.activation_busy.val() & self.needs_activation.val())
+                | (self.store_busy.val() & self.needs_store.val());
         }
 
         // Start.
-        self.waits_for_all.next =
-            self.is_halt.q.val() | (self.is_store.q.val() & self.modifier_field.q.val().get_bit(1));
-        self.blocked.next = (self.matrix_busy.val()
-            & (self.waits.q.val().get_bit(0) | self.is_matrix.q.val() | self.waits_for_all.val()))
-            | (self.activation_busy.val()
-                & (self.waits.q.val().get_bit(1)
-                    | self.is_activate.q.val()
-                    | self.is_vector.q.val()
-                    | self.waits_for_all.val()))
-            | (self.store_busy.val()
-                & (self.waits.q.val().get_bit(2)
-                    | self.is_store.q.val()
-                    | self.waits_for_all.val()));
         self.execute.next = self.pending.q.val() & !self.illegal.val() & !self.blocked.val();
         self.start_load.next = self.execute.val() & self.is_load.q.val();
         self.start_matrix.next = self.execute.val() & self.is_matrix.q.val();

@@ -22,11 +22,15 @@ pub struct ActivationTimes {
     pub end: u64,
 }
 
-/// Cycles from the request of a word of accumulators to the one in which their memory
-/// is addressed: those that a position takes from the matrix sequencer to there.
+/// Cycles from the slot of a word of accumulators to the one in which their memory is
+/// addressed: those that a position takes from the matrix sequencer to there.
 pub const fn accumulator_read_latency(lanes: usize) -> u64 {
     lanes as u64 + 4
 }
+
+/// Cycles from the activation unit's request of a word to the one in which it takes a
+/// position's slot.
+pub const REQUEST_LATENCY: u64 = 1;
 
 /// `parameters` gives the parameter word at an index, as it is while the instruction
 /// executes.
@@ -42,7 +46,7 @@ pub fn activate(
         .step_by(config.vector_lanes)
         .map(|column| interval(config, first + column, columns - column, &parameters))
         .collect();
-    let latency = accumulator_read_latency(config.lanes);
+    let latency = REQUEST_LATENCY + accumulator_read_latency(config.lanes);
     let mut unit = Unit::default();
     let mut free = 2;
     for _ in 0..positions {

@@ -53,20 +53,19 @@ pub const TINY: Config = Config {
 pub const CU: Config = Config {
     name: "cu",
     lanes: 8,
-    // A sixth column leaves 5 % of the cells free, and the placer does not end there.
-    columns: 5,
+    columns: 4,
     // 128 * 127 * 515 < 2^23: every layer of up to 515 inputs fits whatever its
     // weights; larger ones by the compiler's proof for the actual weights.
     accumulator_bits: 24,
     activation_words: 512,
-    weight_rows: 256,
+    weight_rows: 512,
     accumulator_words: 256,
     parameter_words: 256,
     requantise_rows: 6,
     vector_lanes: 1,
     stream_bytes: 1,
     // What the image meets with some margin, not the board's 100 MHz.
-    clock_hz: 70_000_000,
+    clock_hz: 80_000_000,
 };
 
 /// Simulation and standard cells.

@@ -8,7 +8,7 @@
 //! positions, and its writes hold up a load of activations. Their cycles depend on
 //! nothing else and are listed when an instruction of the activation unit starts.
 
-use crate::activation_cycles::{accumulator_read_latency, ActivationTimes};
+use crate::activation_cycles::{accumulator_read_latency, ActivationTimes, REQUEST_LATENCY};
 use crate::{Config, Counters, Instruction, Source, Space, Unit, Waits};
 use serde::Serialize;
 use std::ops::{Add, Sub};
@@ -40,9 +40,10 @@ pub struct Idle {
 }
 
 impl Idle {
-    /// Start-up waits for the stream, too: for the first instructions, weights and inputs.
-    pub fn of_stream(&self) -> u64 {
-        self.start_up + self.stream
+    /// Waiting for one of the two streams. Start-up does, for the first instructions,
+    /// weights and inputs; and a store lasts as long as its bytes need on the output.
+    pub fn of_streams(&self) -> u64 {
+        self.start_up + self.stream + self.store
     }
 
     fn zip(self, other: Idle, with: impl Fn(u64, u64) -> u64) -> Idle {
@@ -83,7 +84,7 @@ pub struct Timing {
     matrix: Option<MatrixRun>,
     activation_free: u64,
     store_free: u64,
-    /// Cycles of the activation unit's accumulator reads since the matrix instruction
+    /// Slots of the activation unit's accumulator reads since the matrix instruction
     /// under way started, and of its writes.
     requests: Vec<u64>,
     writes: Vec<u64>,
@@ -232,8 +233,12 @@ impl Timing {
         if self.free(Unit::Matrix) <= start {
             self.requests.clear();
         }
-        self.requests
-            .extend(times.requests.iter().map(|cycle| start + cycle));
+        self.requests.extend(
+            times
+                .requests
+                .iter()
+                .map(|cycle| start + REQUEST_LATENCY + cycle),
+        );
         self.writes.clear();
         self.writes
             .extend(times.writes.iter().map(|cycle| start + cycle));

@@ -265,7 +265,7 @@ impl Execution<'_> {
         // Fixed sizes let the inner loops be unrolled and vectorised.
         let multiply = match (lanes, columns) {
             (4, 4) => multiply::<4, 4>,
-            (8, 5) => multiply::<8, 5>,
+            (8, 4) => multiply::<8, 4>,
             (16, 16) => multiply::<16, 16>,
             size => unreachable!("no configuration has {size:?} lanes and columns"),
         };

@@ -6,7 +6,9 @@ use proptest::sample::Index;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config as Runs, RngAlgorithm, TestRng, TestRunner};
 use quern_hdl::ActivationUnit;
-use quern_isa::activation_cycles::{self, accumulator_read_latency, ActivationTimes};
+use quern_isa::activation_cycles::{
+    self, accumulator_read_latency, ActivationTimes, REQUEST_LATENCY,
+};
 use quern_isa::numerics::{encode_scale, requantise_with, wrap};
 use quern_isa::{
     Activate, ChannelParameters, Combine, Config, Pattern, Target, Vector, ASIC16, CU, TINY,
@@ -396,7 +398,8 @@ impl<
             writes: Vec::new(),
         };
         if outputs.request {
-            self.requests.push_back(accumulator_read_latency(R));
+            self.requests
+                .push_back(REQUEST_LATENCY + accumulator_read_latency(R));
         }
         let enable = unit.write_enable.val().to_u64();
         let word = unit.write_address.val().index();

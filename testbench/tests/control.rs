@@ -103,7 +103,7 @@ proptest! {
         stores in prop::collection::vec((0u64..3, 1usize..5, 0u8..4), 1..8),
         seed in any::<u64>(),
     ) {
-        run_store::<8, 5, 24, 1>(&stores, seed);
+        run_store::<8, 4, 24, 1>(&stores, seed);
         run_store::<16, 16, 32, 16>(&stores, seed);
     }
 
@@ -594,7 +594,7 @@ fn run_sequencer(instructions: &[[u8; 16]], seed: u64) {
 
 /// Loads of (space, words, gaps); `whole`: every word is one beat.
 fn run_loader(loads: &[(usize, usize, Vec<bool>)], whole: bool) {
-    let mut loader = Recorder::clocked(Loader::<8, 5, 9, 3>::default(), |loader| &mut loader.clock);
+    let mut loader = Recorder::clocked(Loader::<8, 4, 9, 3>::default(), |loader| &mut loader.clock);
     loader.reset.next = true;
     loader.cycle();
     loader.reset.next = false;
@@ -648,7 +648,7 @@ fn run_loader(loads: &[(usize, usize, Vec<bool>)], whole: bool) {
     loader.replay().unwrap();
 }
 
-fn enables(loader: &Loader<8, 5, 9, 3>) -> [u64; 5] {
+fn enables(loader: &Loader<8, 4, 9, 3>) -> [u64; 5] {
     [
         loader.activation_enable.val().to_u64(),
         loader.weight_enable.val().to_u64(),

@@ -15,8 +15,8 @@ proptest! {
     }
 
     #[test]
-    fn cu_matrix_unit_equals_dot_products(passes in passes(8, 5, 12)) {
-        run::<8, 5, 19>(&passes).replay().unwrap();
+    fn cu_matrix_unit_equals_dot_products(passes in passes(8, 4, 12)) {
+        run::<8, 4, 19>(&passes).replay().unwrap();
     }
 }
 
@@ -34,11 +34,11 @@ fn extreme_operands_do_not_overflow() {
     for activation in [0, 255] {
         for weight in [-128, 127] {
             let pass = Pass {
-                tile: vec![vec![weight; 5]; 8],
+                tile: vec![vec![weight; 4]; 8],
                 words: vec![vec![activation; 8]; 3],
                 pause: 0,
             };
-            run::<8, 5, 19>(&[pass.clone(), pass]);
+            run::<8, 4, 19>(&[pass.clone(), pass]);
         }
     }
 }
@@ -48,7 +48,7 @@ fn tiles_switch_every_r_cycles_without_a_gap() {
     let pass = |k: usize| Pass {
         tile: (0..8)
             .map(|r| {
-                (0..5)
+                (0..4)
                     .map(|c| if (r + c + k) % 2 == 0 { -128 } else { 127 })
                     .collect()
             })
@@ -59,7 +59,7 @@ fn tiles_switch_every_r_cycles_without_a_gap() {
         pause: 0,
     };
     let passes: Vec<Pass> = (0..20).map(pass).collect();
-    run::<8, 5, 19>(&passes).replay().unwrap();
+    run::<8, 4, 19>(&passes).replay().unwrap();
 }
 
 proptest! {

@@ -11,6 +11,7 @@ module properties (
     dut dut (.clock(clock), .restart(restart), .step(step), .row_end(row_end), .first(first),
         .x_stride(x_stride), .y_stride(y_stride), .word(word));
     (* hierconn *) wire [3:0] \dut.row_q ;
+    (* hierconn *) wire \dut.row_begins_q ;
 
     reg begun = 0;
     reg [3:0] origin, across, down, x, y;
@@ -30,7 +31,8 @@ module properties (
             if (row_end) y <= y + 4'd1;
         end
         if (begun) begin
-            assert (\dut.row_q == origin + y * down);
+            if (\dut.row_begins_q ) assert (x == 0);
+            else assert (\dut.row_q == origin + y * down);
             assert (word == origin + y * down + x * across);
         end
     end

@@ -27,8 +27,8 @@ struct Figures {
     utilisation: f64,
     /// The same over the cycles of the convolutions alone.
     convolutions: f64,
-    /// The same over those of them in which the array did not wait for the stream.
-    convolutions_without_stream: f64,
+    /// The same over those of them in which the array did not wait for a stream.
+    convolutions_without_streams: f64,
     idle: Idle,
     /// Share of the cycles in which the input port took a beat.
     input_busy: f64,
@@ -48,7 +48,7 @@ struct LayerFigures {
     cycles: u64,
     idle: Idle,
     utilisation: f64,
-    utilisation_without_stream: f64,
+    utilisation_without_streams: f64,
     bound: &'static str,
 }
 
@@ -119,7 +119,11 @@ fn measure(path: &Path, config: &Config) -> Result<Figures> {
             cycles,
             idle,
             utilisation: utilisation(layer.macs, cycles, config),
-            utilisation_without_stream: utilisation(layer.macs, cycles - idle.of_stream(), config),
+            utilisation_without_streams: utilisation(
+                layer.macs,
+                cycles - idle.of_streams(),
+                config,
+            ),
             bound: layer.bound,
         })
         .collect();
@@ -143,9 +147,9 @@ fn measure(path: &Path, config: &Config) -> Result<Figures> {
             of_convolutions(|layer| layer.cycles),
             config,
         ),
-        convolutions_without_stream: utilisation(
+        convolutions_without_streams: utilisation(
             of_convolutions(|layer| layer.macs),
-            of_convolutions(|layer| layer.cycles - layer.idle.of_stream()),
+            of_convolutions(|layer| layer.cycles - layer.idle.of_streams()),
             config,
         ),
         idle: layers
@@ -235,11 +239,11 @@ fn print(figures: &[Figures], layers: bool) {
             .iter()
             .map(|figure| {
                 let text = format!(
-                    "{} cycles, {} of the MACs (convolutions: {}, without waiting for the stream {}), array waits {}, input port {} busy, {} stalls, {} bytes in, {} out, {:.1} inferences/s",
+                    "{} cycles, {} of the MACs (convolutions: {}, without waiting for the streams {}), array waits {}, input port {} busy, {} stalls, {} bytes in, {} out, {:.1} inferences/s",
                     table::thousands(figure.cycles as u64),
                     table::percent(figure.utilisation),
                     table::percent(figure.convolutions),
-                    table::percent(figure.convolutions_without_stream),
+                    table::percent(figure.convolutions_without_streams),
                     waits(&figure.idle),
                     table::percent(figure.input_busy),
                     thousands((figure.input_stalls + figure.output_stalls) as usize),
@@ -262,9 +266,9 @@ fn print(figures: &[Figures], layers: bool) {
 fn waits(idle: &Idle) -> String {
     let waits = [
         ("to start", idle.start_up),
-        ("for the stream", idle.stream),
+        ("for the input stream", idle.stream),
         ("for activation", idle.activation),
-        ("for stores", idle.store),
+        ("for stores to the output stream", idle.store),
     ];
     let words: Vec<String> = waits
         .into_iter()
@@ -284,11 +288,11 @@ fn print_layers(figures: &Figures) {
         .iter()
         .map(|layer| {
             let text = format!(
-                "{} {} cycles, {} of the MACs (without waiting for the stream {}), array waits {}, bound by {}",
+                "{} {} cycles, {} of the MACs (without waiting for the streams {}), array waits {}, bound by {}",
                 layer.kind,
                 table::thousands(layer.cycles),
                 table::percent(layer.utilisation),
-                table::percent(layer.utilisation_without_stream),
+                table::percent(layer.utilisation_without_streams),
                 waits(&layer.idle),
                 layer.bound
             );

@@ -36,7 +36,7 @@ const UNITS: [Unit; 6] = [
     },
     Unit {
         name: "loader",
-        export: || exported(Loader::<8, 5, 9, 3>::default()),
+        export: || exported(Loader::<8, 4, 9, 3>::default()),
         quick: false,
     },
     Unit {

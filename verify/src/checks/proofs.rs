@@ -120,8 +120,8 @@ const PROOFS: [Proof; 13] = [
         design: || text(Sequencer::new(&quern_isa::ASIC16)),
         method: Method::Induction { depth: 3 },
         faults: &[Fault {
-            text: "(store_busy & (waits_q[2] | is_store_q",
-            wrong: "(store_busy & (waits_q[2]",
+            text: "waits_q[2] | is_store_q | waits_for_all",
+            wrong: "waits_q[2] | waits_for_all",
         }],
     },
     Proof {
