@@ -517,43 +517,46 @@ fn check(network: &Network, config: &Config, batch: Option<usize>, seed: u64) ->
     Some(compiled)
 }
 
-/// A pool over a whole map, which fits no activation memory at once.
+/// Pools over a whole map, over most of it in steps, and beyond its edges: no activation
+/// memory holds such a window at once.
 #[test]
 fn windows_larger_than_the_memory_are_taken_in_parts() {
-    let shape = Shape {
-        height: 24,
-        width: 23,
-        channels: 5,
-    };
-    let window = Window {
-        kernel: [24, 23],
-        ..Window::POINT
-    };
-    let input = MapId(0);
-    let average = AveragePool {
-        input,
-        window,
-        scales: vec![1.0 / 552.0; 553],
-        input_zero_point: 3,
-        output_zero_point: 11,
-        even_code: false,
-    };
-    for kind in [Kind::AveragePool(average), Kind::MaxPool { input, window }] {
-        let mut builder = Builder {
-            maps: Vec::new(),
-            operations: Vec::new(),
-            limit: 0,
-        };
-        builder.map(shape);
-        let output = Shape {
-            height: 1,
-            width: 1,
+    for (size, padding, outputs) in [
+        ([24, 23], 0, [1, 1]),
+        ([26, 24], 0, [3, 2]),
+        ([24, 23], 1, [3, 3]),
+    ] {
+        let shape = |[height, width]: [usize; 2]| Shape {
+            height,
+            width,
             channels: 5,
         };
-        builder.push(kind, output, Finish::default());
-        let network = builder.network();
-        for config in &CONFIGS {
-            check(&network, config, None, 1).expect("its sums fit");
+        let window = Window {
+            kernel: [24, 23],
+            padding: [padding; 2],
+            ..Window::POINT
+        };
+        let input = MapId(0);
+        let average = AveragePool {
+            input,
+            window,
+            scales: vec![1.0 / 552.0; 553],
+            input_zero_point: 3,
+            output_zero_point: 11,
+            even_code: false,
+        };
+        for kind in [Kind::AveragePool(average), Kind::MaxPool { input, window }] {
+            let mut builder = Builder {
+                maps: Vec::new(),
+                operations: Vec::new(),
+                limit: 0,
+            };
+            builder.map(shape(size));
+            builder.push(kind, shape(outputs), Finish::default());
+            let network = builder.network();
+            for config in &CONFIGS {
+                check(&network, config, None, 1).expect("its sums fit");
+            }
         }
     }
 }

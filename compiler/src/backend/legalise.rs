@@ -1,7 +1,7 @@
 //! Rewrites operations that no instruction does as they are.
 
 use crate::network::{
-    AveragePool, Convolution, Finish, Kind, Map, MapId, Network, Operation, Shape, Window,
+    AveragePool, Convolution, Finish, Kind, Map, MapId, Network, Operation, Window,
 };
 use quern_isa::Config;
 
@@ -11,9 +11,11 @@ pub fn legalise(network: &Network, config: &Config) -> Network {
     for operation in &network.operations {
         match &operation.kind {
             Kind::Host { .. } => host(operation.clone(), network, &mut legal),
-            Kind::AveragePool(pool) if is_large_average(pool, network, config) => {
+            Kind::AveragePool(pool) if is_large(&pool.window, config) => {
                 let mut operation = operation.clone();
-                operation.kind = Kind::Convolution(sum_of_window(pool, network));
+                if let Some(scale) = scale_everywhere(pool, operation.output, network) {
+                    operation.kind = Kind::Convolution(sum_of_window(pool, scale, network));
+                }
                 legal.operations.push(operation);
             }
             Kind::MaxPool { input, window } if is_large(window, config) => {
@@ -25,13 +27,16 @@ pub fn legalise(network: &Network, config: &Config) -> Network {
     legal
 }
 
-/// Whether a convolution has to take its window piece by piece, and can: it counts the
-/// same number of elements everywhere, and rounds as convolutions do.
-fn is_large_average(pool: &AveragePool, network: &Network, config: &Config) -> bool {
-    let Shape { height, width, .. } = network.maps[pool.input.0].shape;
-    let whole = pool.window.kernel == [height, width] && pool.window.padding == [0, 0];
+/// The one scale of a pool's windows, if a convolution, which takes a window piece by
+/// piece, gives the same codes: elements outside the map count as zeros, and ties go to the
+/// even mean.
+fn scale_everywhere(pool: &AveragePool, output: MapId, network: &Network) -> Option<f32> {
+    let shape = |map: MapId| network.maps[map.0].shape;
+    let counts = pool.window.counts(shape(pool.input), shape(output));
+    let mut scales = counts.iter().map(|&count| pool.scales[count]);
+    let scale = scales.next()?;
     let rounds = !pool.even_code || pool.output_zero_point % 2 == 0;
-    whole && rounds && is_large(&pool.window, config)
+    (rounds && scales.all(|other| other == scale)).then_some(scale)
 }
 
 /// Whether a window, one word of each pixel, takes much of the memory: for the vector
@@ -77,7 +82,7 @@ fn rows_first(operation: &Operation, input: MapId, window: Window, legal: &mut N
 }
 
 /// The window's sum as a convolution of ones, each channel by itself.
-fn sum_of_window(pool: &AveragePool, network: &Network) -> Convolution {
+fn sum_of_window(pool: &AveragePool, scale: f32, network: &Network) -> Convolution {
     let channels = network.maps[pool.input.0].shape.channels;
     let [height, width] = pool.window.kernel;
     Convolution {
@@ -86,7 +91,7 @@ fn sum_of_window(pool: &AveragePool, network: &Network) -> Convolution {
         groups: channels,
         weights: vec![1; channels * height * width].into(),
         bias: vec![0; channels],
-        scales: vec![pool.scales[height * width]; channels],
+        scales: vec![scale; channels],
         input_zero_point: pool.input_zero_point,
         output_zero_points: vec![pool.output_zero_point; channels],
         wraps: false,
