@@ -33,7 +33,7 @@ fn the_released_configuration_becomes_an_image_that_meets_its_clock() {
     assert!((0.98..1.02).contains(&(report.baud / 1e6)), "{report:?}");
     assert!(report.lcs <= report.lcs_total && report.lcs_total == 7680);
     assert!(report.brams <= report.brams_total && report.brams_total == 32);
-    assert_eq!(report.macs_per_cycle, 40);
+    assert_eq!(report.macs_per_cycle, CU.macs_per_cycle());
     assert!(report.lut4_per_multiplier <= 85, "{report:?}");
     // The user's files stay, and nothing else is left beside the folder.
     assert!(out_dir.join("notes").is_file());

@@ -379,6 +379,9 @@ impl<
         // A register, as a request holds up the whole walk.
         self.accumulator_request.clock.next = self.clock.val();
         self.accumulator_request.d.next = self.activation_unit.accumulator_request.val();
+        if self.reset.val() {
+            self.accumulator_request.d.next = false;
+        }
         self.matrix_sequencer.request.next = self.accumulator_request.q.val();
 
         self.weights.read_address.next = self.matrix_sequencer.weight_address.val();

@@ -405,7 +405,7 @@ fn accumulators_wrap_at_their_width_and_store_sign_extended() {
     // 255 * 127 * 8 = 259,080 a pass; 33 passes are 8,549,640 = 2^23 + 161,032.
     let mut assembler = Assembler::new(&CU);
     assembler.load(Space::Activations, 0, &[255; 8]);
-    assembler.load(Space::Weights, 0, &[127; 40]);
+    assembler.load(Space::Weights, 0, &[127; 8 * 4]);
     let walk = Walk {
         x: [1, 0],
         y: [1, 0],
@@ -428,12 +428,13 @@ fn accumulators_wrap_at_their_width_and_store_sign_extended() {
         address: 0,
         count: 1,
     });
-    assembler.receive(0, 20);
-    let program = assembler.finish(20, Region::default(), Region::default());
-    let mut host = vec![0; 20];
+    let bytes = 4 * CU.columns;
+    assembler.receive(0, bytes as u32);
+    let program = assembler.finish(bytes as u32, Region::default(), Region::default());
+    let mut host = vec![0; bytes];
     Reference::new(CU).run(&program, &mut host).unwrap();
     let expected: i32 = 8_549_640 - (1 << 24);
-    assert_eq!(host, expected.to_le_bytes().repeat(5));
+    assert_eq!(host, expected.to_le_bytes().repeat(CU.columns));
 }
 
 fn program(config: Config, body: impl FnOnce(&mut Assembler), received: u32) -> Program {
