@@ -173,13 +173,14 @@ impl Builder {
 }
 
 fn count_up(total: &mut usize, count: usize, limit: usize, what: &str) -> Result<(), String> {
-    *total = total.saturating_add(count);
-    match *total <= limit {
-        true => Ok(()),
-        false => Err(format!(
-            "the nodes up to here have {total} {what}; at most {limit} fit a program"
-        )),
+    let sum = total.saturating_add(count);
+    if sum > limit {
+        return Err(format!(
+            "the nodes up to here have {sum} {what}; at most {limit} fit a program"
+        ));
     }
+    *total = sum;
+    Ok(())
 }
 
 fn code(source: &Source) -> u8 {

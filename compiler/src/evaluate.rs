@@ -6,6 +6,7 @@ use crate::network::{
     AveragePool, CodeType, Convolution, InputEdge, InputKind, Kind, Map, Network, Operation,
     OutputEdge, OutputKind, Shape, Source, Window,
 };
+use quern_isa::numerics::requantise_f32;
 
 impl Network {
     /// The stored codes of the output map for those of one sample's input map.
@@ -120,7 +121,7 @@ impl Operation {
                 let product = |(&a, &b): (&u8, &u8)| {
                     let a = a as i32 - zero_points[0] as i32;
                     let b = b as i32 - zero_points[1] as i32;
-                    product_code(a * b, *scale, *output_zero_point, *even_code)
+                    requantise_f32(a * b, *scale, *output_zero_point, *even_code)
                 };
                 maps[a.0].iter().zip(&maps[b.0]).map(product).collect()
             }
@@ -209,7 +210,13 @@ impl Convolution {
                 }
             }
         }
-        requantise(sum, self.scales[m], self.output_zero_points[m])
+        // The runtime's sums have 32 bits.
+        requantise_f32(
+            sum as i32,
+            self.scales[m],
+            self.output_zero_points[m],
+            false,
+        )
     }
 }
 
@@ -221,35 +228,11 @@ impl AveragePool {
             .map(|code| code as i64 - self.input_zero_point as i64)
             .collect();
         let (sum, scale) = (inside.iter().sum::<i64>(), self.scales[inside.len()]);
-        product_code(sum as i32, scale, self.output_zero_point, self.even_code)
+        requantise_f32(sum as i32, scale, self.output_zero_point, self.even_code)
     }
-}
-
-/// MLAS `RequantizeOutput`.
-fn requantise(sum: i64, scale: f32, zero_point: u8) -> u8 {
-    let rounded = (sum as f32 * scale).round_ties_even();
-    (rounded + zero_point as f32).clamp(0.0, 255.0) as u8
 }
 
 /// The code of a sum of two tables' entries.
 pub fn sum_code(sum: i32, fraction_bits: u32, zero_point: u8) -> u8 {
-    requantise(sum as i64, (-(fraction_bits as f32)).exp2(), zero_point)
-}
-
-/// The code of a product or a sum of a window; with `even_code` ties go to the even
-/// code.
-pub fn product_code(product: i32, scale: f32, zero_point: u8, even_code: bool) -> u8 {
-    if !even_code || zero_point & 1 == 0 {
-        return requantise(product as i64, scale, zero_point);
-    }
-    // One more and one less: the even neighbours change places.
-    let scaled = product as f32 * scale;
-    let (below, above) = (scaled.floor(), scaled.ceil());
-    let tie = scaled - below == 0.5;
-    let rounded = match tie {
-        true if below % 2.0 == 0.0 => above,
-        true => below,
-        false => scaled.round_ties_even(),
-    };
-    (rounded + zero_point as f32).clamp(0.0, 255.0) as u8
+    requantise_f32(sum, (-(fraction_bits as f32)).exp2(), zero_point, false)
 }

@@ -17,7 +17,7 @@ use crate::functions::Function;
 use crate::graph::Batch;
 use crate::pairs::PairOperator;
 use crate::table::Table;
-use quern_isa::{HostMap, HostWork};
+use quern_isa::{HostMap, HostWindow, HostWork};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -184,6 +184,17 @@ impl Window {
         counts.into_iter().collect()
     }
 
+    /// As the host's work has it.
+    pub fn on_host(&self) -> HostWindow {
+        let pair = |sizes: [usize; 2]| sizes.map(|size| size as u32);
+        HostWindow {
+            kernel: pair(self.kernel),
+            stride: pair(self.stride),
+            dilation: pair(self.dilation),
+            padding: pair(self.padding),
+        }
+    }
+
     /// A single tap.
     pub const POINT: Window = Window {
         kernel: [1, 1],
@@ -193,8 +204,8 @@ impl Window {
     };
 }
 
-/// `requantise(bias[m] + sum of (code - input_zero_point) * weight, scales[m])`:
-/// elements outside the map count as zero points.
+/// `requantise(bias[m] + sum of (code - input_zero_point) * weight, scales[m])`, with sums that
+/// wrap at 32 bits; elements outside the map count as zero points.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Convolution {
     pub input: MapId,
@@ -213,7 +224,8 @@ pub struct Convolution {
     pub input_zero_point: u8,
     /// As stored, per output channel.
     pub output_zero_points: Vec<u8>,
-    /// Sums may leave the accumulators: what reads the codes knows where they have.
+    /// Sums may leave the accumulators: the runtime's do likewise, or what reads the codes knows
+    /// where they have.
     pub wraps: bool,
 }
 

@@ -12,6 +12,7 @@
 //! QDQ form, which the runtime turns into uint8, and the model's own otherwise.
 
 use crate::network::{CodeType, Finish, Kind, MapId, Quantiser};
+use quern_isa::numerics::requantise_f32;
 use std::rc::Rc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,7 +244,7 @@ impl PairRule {
             let product = |a: usize, b: usize| {
                 let product =
                     (a as i32 - zero_points[0] as i32) * (b as i32 - zero_points[1] as i32);
-                crate::evaluate::product_code(product, scale, to.zero_point, even_code)
+                requantise_f32(product, scale, to.zero_point, even_code)
             };
             differing(&target, finish, product)
         };

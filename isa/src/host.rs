@@ -1,14 +1,18 @@
 //! What the host computes between two segments of a program: what the accelerator has
-//! no unit for, and what ONNX Runtime computes in floating point in an order that no
-//! integer sum follows.
+//! no unit or no room for, and what ONNX Runtime computes in floating point in an order that
+//! no integer sum follows.
 //!
 //! ```text
 //!  host memory ─rows─► codes of each input ─work─► codes ─table─► rows ─► host memory
 //! ```
 
 mod average;
+mod convolution;
+mod window;
 
-pub use average::{FloatAverage, FloatRounding};
+pub use average::{FloatAverage, FloatRounding, IntegerAverage};
+pub use convolution::{IntegerChannel, IntegerConvolution};
+pub use window::HostWindow;
 
 /// Codes in host memory, offset binary: rows of `channels` bytes, which are the pixels of
 /// a map, `height` times `width` of them.
@@ -58,8 +62,13 @@ pub enum HostWork {
         /// Offset binary.
         zero_point: u8,
     },
-    /// A mean of each window.
+    /// A mean of each window, in floats.
     Average(FloatAverage),
+    /// A mean of each window, of integer sums.
+    IntegerAverage(IntegerAverage),
+    /// The largest code of each window; elements outside the map don't count.
+    Maximum(HostWindow),
+    Convolution(IntegerConvolution),
     /// A function of two codes, element by element: `table[256 * a + b]`.
     Pairs(Box<[u8; 1 << 16]>),
 }
@@ -167,6 +176,18 @@ impl HostStep {
                 bytes.integer(2);
                 bytes.0.extend(&**table);
             }
+            HostWork::IntegerAverage(average) => {
+                bytes.integer(4);
+                average.write(&mut bytes);
+            }
+            HostWork::Maximum(window) => {
+                bytes.integer(5);
+                window.write(&mut bytes);
+            }
+            HostWork::Convolution(convolution) => {
+                bytes.integer(6);
+                convolution.write(&mut bytes);
+            }
         }
         bytes.0
     }
@@ -205,6 +226,9 @@ impl HostStep {
                 zero_point: bytes.integer()?.try_into().ok()?,
                 values: bytes.reals()?,
             },
+            4 => HostWork::IntegerAverage(IntegerAverage::read(&mut bytes)?),
+            5 => HostWork::Maximum(HostWindow::read(&mut bytes)?),
+            6 => HostWork::Convolution(IntegerConvolution::read(&mut bytes)?),
             _ => return None,
         };
         bytes.0.is_empty().then_some(HostStep {
@@ -221,8 +245,21 @@ impl HostWork {
     pub fn name(&self) -> &'static str {
         match self {
             HostWork::Softmax { .. } | HostWork::FloatSoftmax { .. } => "softmax on the host",
-            HostWork::Average(_) => "average pool on the host",
+            HostWork::Average(_) | HostWork::IntegerAverage(_) => "average pool on the host",
+            HostWork::Maximum(_) => "max pool on the host",
+            HostWork::Convolution(_) => "convolution on the host",
             HostWork::Pairs(_) => "pairs on the host",
+        }
+    }
+
+    /// Where it reads more than the pixel it writes.
+    pub fn window(&self) -> Option<&HostWindow> {
+        match self {
+            HostWork::Average(FloatAverage { window, .. })
+            | HostWork::IntegerAverage(IntegerAverage { window, .. })
+            | HostWork::Convolution(IntegerConvolution { window, .. })
+            | HostWork::Maximum(window) => Some(window),
+            HostWork::Softmax { .. } | HostWork::FloatSoftmax { .. } | HostWork::Pairs(_) => None,
         }
     }
 
@@ -233,8 +270,15 @@ impl HostWork {
             }
             (HostWork::Pairs(_), [a, b]) => a.is_like(output) && b.is_like(output),
             (HostWork::Average(average), [input]) => {
+                input.channels == output.channels && average.window.suits(output, 1)
+            }
+            (HostWork::IntegerAverage(average), [input]) => {
                 input.channels == output.channels && average.suits(output)
             }
+            (HostWork::Maximum(window), [input]) => {
+                input.channels == output.channels && window.suits(output, 1)
+            }
+            (HostWork::Convolution(convolution), [input]) => convolution.suits(input, output),
             _ => false,
         }
     }
@@ -260,6 +304,9 @@ impl HostWork {
                 .flat_map(|codes| float_softmax(codes, values, *scale, *zero_point))
                 .collect(),
             HostWork::Average(average) => average.apply(&maps[0], &inputs[0], output),
+            HostWork::IntegerAverage(average) => average.apply(&maps[0], &inputs[0], output),
+            HostWork::Maximum(window) => maxima(window, &maps[0], &inputs[0], output),
+            HostWork::Convolution(convolution) => convolution.apply(&maps[0], &inputs[0], output),
             HostWork::Pairs(table) => inputs[0]
                 .iter()
                 .zip(&inputs[1])
@@ -267,6 +314,21 @@ impl HostWork {
                 .collect(),
         }
     }
+}
+
+fn maxima(window: &HostWindow, map: &HostMap, codes: &[u8], output: &HostMap) -> Vec<u8> {
+    let channels = map.channels as usize;
+    let mut maxima = Vec::with_capacity(output.elements() as usize);
+    for inside in window.all(map, output) {
+        let mut largest = vec![0; channels];
+        for (_, pixel) in inside.taps() {
+            for (largest, &code) in largest.iter_mut().zip(&codes[pixel * channels..]) {
+                *largest = code.max(*largest);
+            }
+        }
+        maxima.extend(largest);
+    }
+    maxima
 }
 
 fn softmax(codes: &[u8], table: &[f32; 256], multiplier: f32, zero_point: u8) -> Vec<u8> {
@@ -312,7 +374,13 @@ impl Writer {
 
 struct Reader<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: u32) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.0.split_at_checked(count as usize)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
     fn codes<const N: usize>(&mut self) -> Option<Box<[u8; N]>> {
         let (codes, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;

@@ -32,7 +32,10 @@ pub use assembler::Assembler;
 pub use compared::Compared;
 pub use config::{Config, ASIC16, CONFIGS, CU, TINY};
 pub use hazards::{Hazards, Unit, Waits};
-pub use host::{FloatAverage, FloatRounding, HostMap, HostStep, HostWork};
+pub use host::{
+    FloatAverage, FloatRounding, HostMap, HostStep, HostWindow, HostWork, IntegerAverage,
+    IntegerChannel, IntegerConvolution,
+};
 pub use instruction::{
     opcode, Activate, Combine, DecodeError, Instruction, Matrix, Pattern, Source, Space, Target,
     Vector, INSTRUCTION_BYTES, ISA_VERSION,

@@ -174,6 +174,21 @@ pub fn requantise_with(
     }
 }
 
+/// What [`requantise_with`] gives between all codes, in the f32 arithmetic that it follows: a
+/// sum times a scale, and the zero point added behind rounding or, with `even_code`, before.
+pub fn requantise_f32(sum: i32, scale: f32, zero_point: u8, even_code: bool) -> u8 {
+    let scaled = sum as f32 * scale;
+    let below = scaled.floor();
+    let rounded = match even_code && zero_point & 1 == 1 && scaled - below == 0.5 {
+        // One more and one less: the even neighbours change places.
+        true if below % 2.0 == 0.0 => scaled.ceil(),
+        true => below,
+        false => scaled.round_ties_even(),
+    };
+    // A float-to-integer cast saturates.
+    (rounded + zero_point as f32) as u8
+}
+
 /// Wraps a sum to the accumulator width, sign-extended.
 pub fn wrap(sum: i64, accumulator_bits: u32) -> i32 {
     let unused = 64 - accumulator_bits;

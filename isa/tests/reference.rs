@@ -556,23 +556,19 @@ fn softmax_waits_for_what_it_reads_and_follows_its_definition() {
     assert_eq!(through_the_host(step, &[10, 30, 50, 0]), [23, 63, 170, 0]);
 }
 
-/// The mean of 10 and 11 times 0.1 is, in f32, less than 10.5 times 0.1.
-#[test]
-fn means_are_sums_of_floats_in_order() {
-    let average = FloatAverage {
+/// Two columns, the first of which may be left of the map.
+fn pair_of_columns() -> HostWindow {
+    HostWindow {
         kernel: [1, 2],
         stride: [1, 1],
         dilation: [1, 1],
         padding: [0, 1],
-        input_scale: 0.1,
-        input_zero_point: 10,
-        scale: 0.1,
-        zero_point: 3,
-        rounding: FloatRounding::Stored,
-        counts_padding: false,
-        columns_first: false,
-    };
-    let step = |counts_padding| HostStep {
+    }
+}
+
+/// What work on two pixels of one channel gives for the three windows of `pair_of_columns`.
+fn of_pairs(work: HostWork, [a, b]: [u8; 2]) -> [u8; 3] {
+    let step = HostStep {
         inputs: vec![HostMap {
             width: 2,
             ..row(0, 1)
@@ -582,18 +578,163 @@ fn means_are_sums_of_floats_in_order() {
             row_bytes: 1,
             ..row(8, 1)
         },
-        work: HostWork::Average(FloatAverage {
-            counts_padding,
-            ..average
-        }),
+        work,
         table: Box::new(std::array::from_fn(|code| code as u8 ^ 1)),
     };
-    // Of 10 and 11: the first, both, the last; then the table.
-    let codes = [20, 0, 0, 0, 21, 0, 0, 0];
-    let inside = through_the_host(step(false), &codes);
-    assert_eq!(inside[..3], [13, 13, 14].map(|code| code ^ 1));
-    let whole = through_the_host(step(true), &codes);
-    assert_eq!(whole[..3], [8, 13, 8].map(|code| code ^ 1));
+    let codes = through_the_host(step, &[a, 0, 0, 0, b, 0, 0, 0]);
+    std::array::from_fn(|i| codes[i] ^ 1)
+}
+
+#[test]
+fn integer_means_have_the_scale_of_their_count_and_ties_of_either_kind() {
+    let mean = |even_code| {
+        HostWork::IntegerAverage(IntegerAverage {
+            window: pair_of_columns(),
+            scales: vec![1.0, 2.0, 0.5],
+            input_zero_point: 10,
+            zero_point: 3,
+            even_code,
+        })
+    };
+    // 5 and 8 times 2, and 13 halves: 6 is even, and so is 7 + 3.
+    assert_eq!(of_pairs(mean(false), [15, 18]), [13, 9, 19]);
+    assert_eq!(of_pairs(mean(true), [15, 18]), [13, 10, 19]);
+    assert_eq!(of_pairs(mean(true), [5, 9]), [0, 0, 1]);
+}
+
+#[test]
+fn maxima_leave_out_what_is_outside() {
+    let work = HostWork::Maximum(pair_of_columns());
+    assert_eq!(of_pairs(work.clone(), [5, 200]), [5, 200, 200]);
+    assert_eq!(of_pairs(work, [7, 3]), [7, 7, 3]);
+}
+
+/// Sums of 32 bits, which wrap, of two groups with two outputs each.
+#[test]
+fn convolutions_add_up_in_32_bits() {
+    let channel = |bias: i32, scale: f32| IntegerChannel {
+        bias,
+        scale,
+        zero_point: 100,
+    };
+    let work = HostWork::Convolution(IntegerConvolution {
+        window: HostWindow {
+            kernel: [1, 1],
+            padding: [0, 0],
+            ..pair_of_columns()
+        },
+        groups: 2,
+        weights: vec![1, 2, -3, 4, 5, 6, -128, 127],
+        channels: vec![
+            channel(1000, 0.01),
+            channel(i32::MAX, 1e-8),
+            channel(-7, 0.5),
+            channel(30_000_000, 1e-6),
+        ],
+        input_zero_point: 50,
+    });
+    let step = HostStep {
+        inputs: vec![row(0, 4)],
+        output: row(4, 4),
+        work,
+        table: Box::new(std::array::from_fn(|code| code as u8)),
+    };
+    // Less 50: 10, -10, 0, 205.
+    let codes = through_the_host(step, &[60, 40, 50, 255]);
+    // (1000 + 10 - 20) / 100; i32::MAX - 70; (-7 + 1230) / 2; 30,026,035 / 10^6.
+    assert_eq!(codes, [110, 121, 255, 130]);
+}
+
+#[test]
+fn a_sum_that_wraps_is_the_runtimes() {
+    let work = HostWork::Convolution(IntegerConvolution {
+        window: pair_of_columns(),
+        groups: 1,
+        weights: vec![127, 127],
+        channels: vec![IntegerChannel {
+            bias: i32::MAX - 127 * 20,
+            scale: 1e-7,
+            zero_point: 128,
+        }],
+        input_zero_point: 0,
+    });
+    // About 2^31 and, one further, about -2^31.
+    assert_eq!(of_pairs(work.clone(), [10, 10]), [255, 255, 255]);
+    assert_eq!(of_pairs(work, [10, 11]), [255, 0, 255]);
+}
+
+#[test]
+fn work_with_parameters_of_other_shapes_is_refused() {
+    let convolution = IntegerConvolution {
+        window: HostWindow {
+            kernel: [1, 1],
+            padding: [0, 0],
+            ..pair_of_columns()
+        },
+        groups: 2,
+        weights: vec![1; 8],
+        channels: vec![
+            IntegerChannel {
+                bias: 0,
+                scale: 1.0,
+                zero_point: 0,
+            };
+            4
+        ],
+        input_zero_point: 0,
+    };
+    let fits = |convolution: IntegerConvolution| {
+        let step = HostStep {
+            inputs: vec![row(0, 4)],
+            output: row(4, 4),
+            work: HostWork::Convolution(convolution),
+            table: Box::new([0; 256]),
+        };
+        let read = HostStep::from_bytes(&step.to_bytes());
+        assert_eq!(read.as_ref(), Some(&step));
+        step.fits(8)
+    };
+    assert!(fits(convolution.clone()));
+    for groups in [0, 1, 3] {
+        let other = IntegerConvolution {
+            groups,
+            ..convolution.clone()
+        };
+        assert!(!fits(other), "{groups} groups");
+    }
+    let mut other = convolution.clone();
+    other.weights.pop();
+    assert!(!fits(other), "7 weights");
+    let mut other = convolution.clone();
+    other.channels.pop();
+    assert!(!fits(other), "3 channels");
+    let mut other = convolution;
+    other.window.kernel = [1 << 20, 1 << 20];
+    assert!(!fits(other), "a window without end");
+}
+
+/// The mean of 10 and 11 times 0.1 is, in f32, less than 10.5 times 0.1.
+#[test]
+fn means_are_sums_of_floats_in_order() {
+    let average = FloatAverage {
+        window: pair_of_columns(),
+        input_scale: 0.1,
+        input_zero_point: 10,
+        scale: 0.1,
+        zero_point: 3,
+        rounding: FloatRounding::Stored,
+        counts_padding: false,
+        columns_first: false,
+    };
+    let work = |counts_padding| {
+        HostWork::Average(FloatAverage {
+            counts_padding,
+            ..average
+        })
+    };
+    // Of 10 and 11: the first, both, the last.
+    assert_eq!(of_pairs(work(false), [20, 21]), [13, 13, 14]);
+    assert_eq!(of_pairs(work(true), [20, 21]), [8, 13, 8]);
 }
 
 #[test]

@@ -27,11 +27,13 @@ class Special:
 class Graph:
     """A graph under construction, with scales that no power of two divides."""
 
-    def __init__(self, seed: int, sample: tuple[int, ...], dtype: type = F32) -> None:
+    def __init__(
+        self, seed: int, sample: tuple[int, ...], dtype: type = F32, samples: int = SAMPLES
+    ) -> None:
         self.rng = np.random.default_rng(seed)
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
-        shape = (SAMPLES, *sample)
+        shape = (samples, *sample)
         if dtype == F32:
             self.x = self.rng.normal(0, 1, shape).astype(F32)
         else:
@@ -74,6 +76,10 @@ class Graph:
         scale = (self.rng.uniform(0.5, 1, shape[axis]) * 0.01).astype(F32)
         zeros = np.full(shape[axis], zero_point, dtype)
         return self.dequantise(codes, scale, zeros, axis=axis)
+
+    def bias(self, channels: int, reach: float) -> NDArray:
+        """Not quantised."""
+        return self.rng.uniform(-reach, reach, channels).astype(F32)
 
     def conv(self, tensor: str, shape: tuple[int, ...], zero_point: object = I8(0), **a: object) -> str:
         return self.node("Conv", tensor, self.weights(shape, zero_point), **a)

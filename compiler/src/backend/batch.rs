@@ -2,8 +2,8 @@
 //! all of them.
 
 use crate::backend::memory::Placement;
-use crate::network::{Kind, Map, MapId, Network, Shape, Source, Window};
-use quern_isa::{Config, HostWork};
+use crate::network::{Kind, Map, MapId, Network, Shape, Source};
+use quern_isa::{Config, HostWindow};
 
 /// The network for `samples` samples below each other; none if windows would reach from
 /// one sample into the next.
@@ -14,15 +14,17 @@ pub fn stack(network: &Network, samples: usize) -> Option<Network> {
     let stacks = network.operations.iter().all(|operation| {
         let shape = |map: usize| network.maps[map].shape;
         let height = shape(operation.output.0).height;
-        match &operation.kind {
-            // Its windows would reach into the next sample.
-            Kind::Host { work, .. } if matches!(**work, HostWork::Average(_)) => false,
+        let window = match &operation.kind {
+            Kind::Host { work, .. } => work.window().copied(),
             Kind::Convolution(_) | Kind::MaxPool { .. } | Kind::AveragePool(_) => {
-                let input = operation.kind.inputs()[0];
-                within_rows(&operation.kind.window()) && shape(input.0).height == height
+                Some(operation.kind.window().on_host())
             }
-            _ => true,
-        }
+            _ => None,
+        };
+        window.is_none_or(|window| {
+            let input = operation.kind.inputs()[0];
+            within_rows(&window) && shape(input.0).height == height
+        })
     });
     stacks.then(|| {
         let mut stacked = network.clone();
@@ -63,6 +65,6 @@ pub fn fits(network: &Network, config: &Config) -> bool {
     })
 }
 
-fn within_rows(window: &Window) -> bool {
+fn within_rows(window: &HostWindow) -> bool {
     window.kernel[0] == 1 && window.stride[0] == 1 && window.padding[0] == 0
 }

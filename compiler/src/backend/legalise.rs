@@ -1,35 +1,53 @@
 //! Rewrites operations that no instruction does as they are.
 
-use crate::network::{
-    AveragePool, Convolution, Finish, Kind, Map, MapId, Network, Operation, Window,
-};
+use crate::backend::on_host::{self, add_map};
+use crate::backend::{prove, vector_tile};
+use crate::network::{AveragePool, Convolution, Finish, Kind, MapId, Network, Operation, Window};
 use quern_isa::Config;
 
 pub fn legalise(network: &Network, config: &Config) -> Network {
     let mut legal = network.clone();
     legal.operations.clear();
     for operation in &network.operations {
+        let mut operation = operation.clone();
         match &operation.kind {
-            Kind::Host { .. } => host(operation.clone(), network, &mut legal),
+            Kind::Host { .. } => on_host::push(operation, &mut legal),
             Kind::AveragePool(pool) if is_large(&pool.window, config) => {
-                let mut operation = operation.clone();
-                if let Some(scale) = scale_everywhere(pool, operation.output, network) {
-                    operation.kind = Kind::Convolution(sum_of_window(pool, scale, network));
-                }
-                legal.operations.push(operation);
+                operation.kind = large_average(pool, operation.output, network, config);
+                append(operation, &mut legal);
             }
             Kind::MaxPool { input, window } if is_large(window, config) => {
-                rows_first(operation, *input, *window, &mut legal)
+                let (input, window) = (*input, *window);
+                rows_first(operation, input, window, &mut legal, config)
             }
-            _ => legal.operations.push(operation.clone()),
+            _ => legal.operations.push(operation),
         }
     }
     legal
 }
 
-/// The one scale of a pool's windows, if a convolution, which takes a window piece by
-/// piece, gives the same codes: elements outside the map count as zeros, and ties go to the
-/// even mean.
+fn append(operation: Operation, network: &mut Network) {
+    match operation.kind {
+        Kind::Host { .. } => on_host::push(operation, network),
+        _ => network.operations.push(operation),
+    }
+}
+
+/// A sum as a convolution, which takes a window piece by piece; else as it is, if there is room
+/// for a window; else on the host.
+fn large_average(pool: &AveragePool, output: MapId, network: &Network, config: &Config) -> Kind {
+    let scale = scale_everywhere(pool, output, network);
+    if let Some(scale) = scale.filter(|_| prove::sums_fit(pool, config)) {
+        return Kind::Convolution(sum_of_window(pool, scale, network));
+    }
+    match fits(&pool.window, pool.input, output, network, config) {
+        true => Kind::AveragePool(pool.clone()),
+        false => on_host::average(pool, too_large(&pool.window, config)),
+    }
+}
+
+/// The one scale of a pool's windows, if a convolution gives the same codes: elements outside
+/// the map count as zeros, and ties go to the even mean.
 fn scale_everywhere(pool: &AveragePool, output: MapId, network: &Network) -> Option<f32> {
     let shape = |map: MapId| network.maps[map.0].shape;
     let counts = pool.window.counts(shape(pool.input), shape(output));
@@ -39,14 +57,34 @@ fn scale_everywhere(pool: &AveragePool, output: MapId, network: &Network) -> Opt
     (rounds && scales.all(|other| other == scale)).then_some(scale)
 }
 
-/// Whether a window, one word of each pixel, takes much of the memory: for the vector
-/// instruction it has to be on chip at once.
+/// Whether a window, one word of each pixel it spans, takes much of the memory, where the vector
+/// instruction wants all of it at once, or has more taps than it counts.
 fn is_large(window: &Window, config: &Config) -> bool {
-    2 * window.kernel[0] * window.kernel[1] > config.activation_words
+    let span = |axis: usize| (window.kernel[axis] - 1) * window.dilation[axis] + 1;
+    2 * span(0) * span(1) > config.activation_words || !vector_tile::counts(window.kernel)
+}
+
+fn fits(window: &Window, input: MapId, output: MapId, network: &Network, config: &Config) -> bool {
+    let shape = |map: MapId| network.maps[map.0].shape;
+    vector_tile::fits(window, shape(input), shape(output), config)
+}
+
+fn too_large(window: &Window, config: &Config) -> String {
+    let [height, width] = window.kernel;
+    format!(
+        "its windows of {height} x {width} do not fit the {} words of `{}`'s activation memory, and no sum of parts has the same codes",
+        config.activation_words, config.name
+    )
 }
 
 /// The largest of every row of a window, then the largest of those.
-fn rows_first(operation: &Operation, input: MapId, window: Window, legal: &mut Network) {
+fn rows_first(
+    operation: Operation,
+    input: MapId,
+    window: Window,
+    legal: &mut Network,
+    config: &Config,
+) {
     let along = |axis: usize| {
         let keep = |of: [usize; 2], otherwise: usize| {
             std::array::from_fn(|i| if i == axis { of[i] } else { otherwise })
@@ -58,27 +96,34 @@ fn rows_first(operation: &Operation, input: MapId, window: Window, legal: &mut N
             padding: keep(window.padding, 0),
         }
     };
+    let [height, width] = window.kernel;
+    if height == 1 || width == 1 {
+        return maximum(operation, input, window, legal, config);
+    }
     let rows = add_map(legal, input);
     legal.maps[rows.0].shape.width = legal.maps[operation.output.0].shape.width;
-    let kind = |input: MapId, axis: usize| Kind::MaxPool {
-        input,
-        window: along(axis),
+    let of_rows = Operation {
+        output: rows,
+        finish: Finish::default(),
+        ..operation.clone()
     };
-    push(
-        legal,
-        &operation.name,
-        kind(input, 1),
-        rows,
-        Finish::default(),
-    );
-    let finish = operation.finish.clone();
-    push(
-        legal,
-        &operation.name,
-        kind(rows, 0),
-        operation.output,
-        finish,
-    );
+    maximum(of_rows, input, along(1), legal, config);
+    maximum(operation, rows, along(0), legal, config);
+}
+
+/// Appends a pool, on chip if there is room for a window.
+fn maximum(
+    operation: Operation,
+    input: MapId,
+    window: Window,
+    legal: &mut Network,
+    config: &Config,
+) {
+    let kind = match fits(&window, input, operation.output, legal, config) {
+        true => Kind::MaxPool { input, window },
+        false => on_host::maximum(input, &window, too_large(&window, config)),
+    };
+    append(Operation { kind, ..operation }, legal);
 }
 
 /// The window's sum as a convolution of ones, each channel by itself.
@@ -96,41 +141,4 @@ fn sum_of_window(pool: &AveragePool, scale: f32, network: &Network) -> Convoluti
         output_zero_points: vec![pool.output_zero_point; channels],
         wraps: false,
     }
-}
-
-/// The host computes it from maps in its memory; constants are in the program.
-fn host(mut operation: Operation, network: &Network, legal: &mut Network) {
-    let name = operation.name.clone();
-    for input in operation.kind.inputs_mut() {
-        let is_constant = |other: &Operation| {
-            other.output == *input && matches!(other.kind, Kind::Constant { .. })
-        };
-        if network.operations.iter().any(is_constant) {
-            let copy = add_map(legal, *input);
-            let kind = Kind::Elementwise { input: *input };
-            push(legal, &name, kind, copy, Finish::default());
-            *input = copy;
-        }
-    }
-    legal.operations.push(operation);
-}
-
-/// Another map of the same shape.
-fn add_map(network: &mut Network, like: MapId) -> MapId {
-    let Map { name, shape } = &network.maps[like.0];
-    let map = Map {
-        name: format!("{name}'"),
-        shape: *shape,
-    };
-    network.maps.push(map);
-    MapId(network.maps.len() - 1)
-}
-
-fn push(network: &mut Network, name: &str, kind: Kind, output: MapId, finish: Finish) {
-    network.operations.push(Operation {
-        name: name.to_string(),
-        kind,
-        output,
-        finish,
-    });
 }

@@ -17,6 +17,7 @@ pub mod legalise;
 pub mod listing;
 pub mod lower;
 pub mod memory;
+pub mod on_host;
 pub mod pack;
 pub mod place;
 pub mod prove;

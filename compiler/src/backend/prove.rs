@@ -6,9 +6,8 @@
 //! products and table entries are bounded likewise.
 
 use crate::backend::{large_bias, windows};
-use crate::diagnostic::Problem;
 use crate::network::{products, AveragePool, Convolution, Finish, Kind, Network, Operation};
-use quern_isa::{numerics, ChannelParameters, Config, CONFIGS};
+use quern_isa::{numerics, ChannelParameters, Config};
 
 /// Parameters of an operation: of each output channel of a convolution, for each number
 /// of elements of an average pool's window, one in all for anything else.
@@ -17,22 +16,24 @@ pub type Parameters = Vec<ChannelParameters>;
 /// Lowest and highest code that a map can hold.
 pub type Range = (u8, u8);
 
-pub fn prove(network: &Network, config: &Config) -> Result<Vec<Parameters>, Vec<Problem>> {
-    let mut problems = Vec::new();
+/// # Panics
+/// When sums leave the accumulators: earlier passes let no such operation through.
+pub fn prove(network: &Network, config: &Config) -> Vec<Parameters> {
     let ranges = ranges(network);
-    let mut all = Vec::new();
-    for operation in &network.operations {
+    let prove = |operation: &Operation| {
         let (parameters, sums) = operation_sums(network, operation, &ranges, config);
         let wraps = matches!(&operation.kind, Kind::Convolution(layer) if layer.wraps);
-        match check(&sums, config) {
-            Err(reason) if !wraps => problems.push(Problem::tensor(&operation.name, reason)),
-            _ => all.push(parameters),
-        }
-    }
-    match problems.is_empty() {
-        true => Ok(all),
-        false => Err(problems),
-    }
+        assert!(
+            wraps || sums.fit(config.accumulator_bits),
+            "the sums of `{}` reach {}..{} on `{}`",
+            operation.name,
+            sums.low,
+            sums.high,
+            config.name
+        );
+        parameters
+    };
+    network.operations.iter().map(prove).collect()
 }
 
 /// The codes that each map can hold.
@@ -43,6 +44,9 @@ pub fn ranges(network: &Network) -> Vec<Range> {
     }
     ranges
 }
+
+/// Of the sums of ONNX Runtime's kernels, which wrap.
+pub const SUM_BITS: u32 = 32;
 
 /// Reachable final sums: lowest and highest.
 #[derive(Debug, Clone, Copy)]
@@ -118,7 +122,8 @@ fn operation_sums(
     }
 }
 
-fn convolution_sums(
+/// Parameters of all output channels, and the sums of all.
+pub fn convolution_sums(
     convolution: &Convolution,
     finish: &Finish,
     range: Range,
@@ -154,8 +159,11 @@ pub fn channel(
         convolution.output_zero_points[output],
     );
     let range = products.low..=products.high;
+    // Sums that wrap in the runtime are to wrap here.
+    let wraps = !products.plus(bias).fit(SUM_BITS);
     let (bias, scale, zero_point) =
         large_bias::replace(bias, scale, zero_point, range, finish, config)
+            .filter(|_| !wraps)
             .unwrap_or((bias, scale, zero_point));
     Channel {
         parameters: parameter(bias, scale, zero_point, config),
@@ -178,6 +186,13 @@ pub fn padded_range(
         true => (low, high),
         false => (low.min(zero_point), high.max(zero_point)),
     }
+}
+
+/// Whether the sums of all windows fit the accumulators, whatever the codes.
+pub fn sums_fit(pool: &AveragePool, config: &Config) -> bool {
+    pool_sums(pool, (0, 255), config)
+        .1
+        .fit(config.accumulator_bits)
 }
 
 fn pool_sums(pool: &AveragePool, (low, high): Range, config: &Config) -> (Parameters, Sums) {
@@ -235,29 +250,6 @@ fn after(finish: &Finish, (low, high): Range) -> Range {
         None => (low, high),
         Some(table) => table.range(low, high),
     }
-}
-
-fn check(sums: &Sums, config: &Config) -> Result<(), String> {
-    if sums.fit(config.accumulator_bits) {
-        return Ok(());
-    }
-    let wide_enough: Vec<&str> = CONFIGS
-        .iter()
-        .filter(|other| sums.fit(other.accumulator_bits))
-        .map(|other| other.name)
-        .collect();
-    let way_out = match wide_enough.is_empty() {
-        true => "split the layer".to_string(),
-        false => format!(
-            "compile with --config {}",
-            wide_enough.join(" or --config ")
-        ),
-    };
-    let Sums { low, high } = sums;
-    Err(format!(
-        "the sums of this layer can reach {low}..{high}, beyond the {} bits of `{}`'s accumulators; {way_out}",
-        config.accumulator_bits, config.name
-    ))
 }
 
 fn parameter(bias: i64, scale: f32, zero_point: u8, config: &Config) -> ChannelParameters {

@@ -54,6 +54,25 @@ pub fn regions(window: &Window, input: Shape, output: Shape) -> Vec<Region> {
     rows.iter().flat_map(row).collect()
 }
 
+/// Whether the memory holds what one output of each region reads, a word of a pixel, and the
+/// output.
+pub fn fits(window: &Window, input: Shape, output: Shape, config: &Config) -> bool {
+    regions(window, input, output).iter().all(|region| {
+        let span = |axis: usize, taps| windows::span(window, axis, &(0..1), taps).count;
+        let words = span(0, &region.rows.taps) * span(1, &region.columns.taps);
+        in_reach(region) && (region.empty() || words < config.activation_words)
+    })
+}
+
+fn in_reach(region: &Region) -> bool {
+    counts([region.rows.taps.len(), region.columns.taps.len()])
+}
+
+/// Whether an instruction counts so many rows and columns of taps.
+pub fn counts(taps: [usize; 2]) -> bool {
+    taps[0] <= MOST_TAPS[0] && taps[1] <= MOST_TAPS[1]
+}
+
 /// The cheapest tiling that needs no more than `scratch` words of the activation memory
 /// beside the maps that are on chip as a whole.
 pub fn tile(
@@ -65,11 +84,7 @@ pub fn tile(
 ) -> Option<(VectorTiling, Cost)> {
     let window = kind.window();
     let regions = regions(&window, inputs[0].shape, output.shape);
-    let taps = |region: &Region| [region.rows.taps.len(), region.columns.taps.len()];
-    if regions
-        .iter()
-        .any(|region| taps(region)[0] > MOST_TAPS[0] || taps(region)[1] > MOST_TAPS[1])
-    {
+    if !regions.iter().all(in_reach) {
         return None;
     }
     let search = Search {

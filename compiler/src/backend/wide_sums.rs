@@ -1,5 +1,6 @@
-//! Layers whose sums can leave the accumulators, but only far beyond where their codes
-//! are at their bounds.
+//! Layers whose sums can leave the accumulators.
+//!
+//! Mostly they do so far beyond where their codes are at their bounds:
 //!
 //! ```text
 //!  map ─┬─► the layer itself ──────► codes, right wherever the sum has not wrapped ─┐
@@ -10,11 +11,14 @@
 //! the same inputs, with weights of fewer bits, says how large the sum is: not exactly,
 //! but well enough to tell a sum that wrapped from one within the bounds. Codes of
 //! the first layer that are wrong are then pushed beyond the bounds, on the side where they
-//! belong. All of it is proven for the actual weights, or the layer is left as it is.
+//! belong. All of it is proven for the actual weights, or the host computes the layer.
+//!
+//! Accumulators of 32 bits wrap as those of ONNX Runtime do.
 
 use crate::backend::large_bias::{self, partition_point};
+use crate::backend::on_host;
 use crate::backend::prove::{self, Range, Sums};
-use crate::network::{Convolution, Finish, Kind, Map, MapId, Network, Operation};
+use crate::network::{Convolution, Finish, Kind, Network, Operation};
 use quern_isa::Config;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
@@ -31,9 +35,37 @@ pub fn split(network: &Network, config: &Config) -> Network {
     };
     let ranges = prove::ranges(network);
     for operation in &network.operations {
-        match two_layers(network, operation, &ranges, config) {
+        let Kind::Convolution(layer) = &operation.kind else {
+            wide.operations.push(operation.clone());
+            continue;
+        };
+        let range = prove::padded_range(network, operation, layer, &ranges);
+        let sums = prove::convolution_sums(layer, &operation.finish, range, config).1;
+        if sums.fit(config.accumulator_bits) {
+            wide.operations.push(operation.clone());
+            continue;
+        }
+        let replacement = |kind: Kind| Operation {
+            kind,
+            ..operation.clone()
+        };
+        match two_layers(layer, &operation.finish, range, config) {
+            _ if config.accumulator_bits == prove::SUM_BITS => {
+                let layer = Convolution {
+                    wraps: true,
+                    ..layer.clone()
+                };
+                wide.operations.push(replacement(Kind::Convolution(layer)));
+            }
             Some(layers) => layers.append(operation, &mut wide),
-            None => wide.operations.push(operation.clone()),
+            None => {
+                let reason = format!(
+                    "its sums can reach {}..{}, beyond the {} bits of `{}`'s accumulators, where its codes still change",
+                    sums.low, sums.high, config.accumulator_bits, config.name
+                );
+                let kind = on_host::convolution(layer, reason);
+                on_host::push(replacement(kind), &mut wide);
+            }
         }
     }
     wide
@@ -60,13 +92,7 @@ impl Layers {
         };
         let layers = [(fine, bounds), (coarse, Finish::default())];
         let inputs = layers.map(|(layer, finish)| {
-            let Map { name, shape } = &network.maps[operation.output.0];
-            let map = Map {
-                name: format!("{name}'"),
-                shape: *shape,
-            };
-            network.maps.push(map);
-            let output = MapId(network.maps.len() - 1);
+            let output = on_host::add_map(network, operation.output);
             network.operations.push(Operation {
                 name: operation.name.clone(),
                 kind: Kind::Convolution(layer),
@@ -94,15 +120,11 @@ impl Layers {
 }
 
 fn two_layers(
-    network: &Network,
-    operation: &Operation,
-    ranges: &[Range],
+    layer: &Convolution,
+    finish: &Finish,
+    range: Range,
     config: &Config,
 ) -> Option<Layers> {
-    let Kind::Convolution(layer) = &operation.kind else {
-        return None;
-    };
-    let range = prove::padded_range(network, operation, layer, ranges);
     let outputs = layer.bias.len();
     let size = layer.weights.len() / outputs;
     let mut coarse = Convolution {
@@ -120,17 +142,20 @@ fn two_layers(
     };
     let mut is_wide = false;
     for channel in 0..outputs {
-        let exact = prove::channel(layer, channel, &operation.finish, range, config);
+        let exact = prove::channel(layer, channel, finish, range, config);
         if exact.sums.fit(config.accumulator_bits) {
             continue;
+        }
+        if !exact.sums.fit(prove::SUM_BITS) {
+            return None;
         }
         is_wide = true;
         let rough = Coarse::new(layer, channel, range, config)?;
         let code = |sum: i64| {
             let (scale, zero_point) = (layer.scales[channel], layer.output_zero_points[channel]);
-            large_bias::code(sum, scale, zero_point, &operation.finish, config)
+            large_bias::code(sum, scale, zero_point, finish, config)
         };
-        choices = choices.both(rough.choices(exact.sums, &operation.finish, config, code));
+        choices = choices.both(rough.choices(exact.sums, finish, config, code));
         weights[channel * size..][..size].copy_from_slice(&rough.weights);
         coarse.bias[channel] = rough.bias;
         coarse.scales[channel] = rough.scale();

@@ -4,11 +4,11 @@ use super::convolution::{feature_map, window, without_first, Placed, Rounding};
 use super::sums::{check_scales, Largest, Sums, SumsKind};
 use super::{shapes, Context, Quantised, Real, Value};
 use crate::builder::{Builder, CodePart, Codes};
-use crate::evaluate::product_code;
 use crate::graph::{normalise_axis, Node};
 use crate::network::{AveragePool, CodeType, Finish, Kind, MapId, Quantiser, Shape, Window};
 use crate::pairs::Target;
 use crate::view::{Order, View};
+use quern_isa::numerics::requantise_f32;
 use quern_isa::{FloatAverage, FloatRounding, HostWork};
 use std::rc::Rc;
 
@@ -358,14 +358,22 @@ impl Average {
         if self.is_window() && !(fused && self.counts == Counts::All) {
             let average = self.in_floats(target, fused);
             let counts = self.window.counts(builder.shape(self.input), output);
-            builder.count_evaluations(256 * size * counts.len())?;
-            if let Some(sum) = first_doubt(&pool, &average, &counts) {
+            let sums = 256 * size * counts.len();
+            let doubt = match builder.count_evaluations(sums) {
+                Ok(()) => first_doubt(&pool, &average, &counts).map(|sum| {
+                    format!(
+                        "ONNX Runtime adds the elements of a window in floating point, so that the code of sum {sum} depends on their order"
+                    )
+                }),
+                Err(_) => Some(format!(
+                    "ONNX Runtime adds the elements of a window in floating point, and {sums} sums are too many to compare with integer ones"
+                )),
+            };
+            if let Some(reason) = doubt {
                 return Ok(Kind::Host {
                     inputs: vec![self.input],
                     work: Rc::new(HostWork::Average(average)),
-                    reason: format!(
-                        "ONNX Runtime adds the elements of a window in floating point, so that the code of sum {sum} depends on their order"
-                    ),
+                    reason,
                 });
             }
         }
@@ -381,12 +389,8 @@ impl Average {
     /// 19 adds up columns first where windows are close (MLAS `MlasPool2DVectorKernel`).
     fn in_floats(&self, to: &Target, fused: bool) -> FloatAverage {
         const CLOSE: usize = 2;
-        let pair = |sizes: [usize; 2]| sizes.map(|size| size as u32);
         FloatAverage {
-            kernel: pair(self.window.kernel),
-            stride: pair(self.window.stride),
-            dilation: pair(self.window.dilation),
-            padding: pair(self.window.padding),
+            window: self.window.on_host(),
             input_scale: self.quantiser.scale,
             input_zero_point: self.quantiser.zero_point,
             scale: to.quantiser.scale,
@@ -428,7 +432,7 @@ fn first_doubt(pool: &AveragePool, average: &FloatAverage, counts: &[usize]) -> 
                 [total - error, total + error]
             }
         };
-        let code = product_code(
+        let code = requantise_f32(
             sum as i32,
             pool.scales[count as usize],
             pool.output_zero_point,

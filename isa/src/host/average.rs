@@ -1,19 +1,15 @@
-//! Means of windows in the float arithmetic of ONNX Runtime's kernels QLinearAveragePool and
-//! AveragePool.
+//! Means of windows: in the float arithmetic of ONNX Runtime's kernels QLinearAveragePool and
+//! AveragePool, and as the accelerator has them, of integer sums.
 
-use super::{HostMap, Reader, Writer};
+use super::{HostMap, HostWindow, Reader, Writer};
+use crate::numerics::requantise_f32;
 
 /// `clamp(round_half_even(total / count / scale + zero_point))`, every operation rounded
 /// to f32, with the total of `(u - input_zero_point) * input_scale` added up tap after
 /// tap; elements outside the map are left out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FloatAverage {
-    /// Rows and columns, as those of the compiler's windows: output pixel `y` and tap `i`
-    /// meet at input pixel `y * stride + i * dilation - padding`.
-    pub kernel: [u32; 2],
-    pub stride: [u32; 2],
-    pub dilation: [u32; 2],
-    pub padding: [u32; 2],
+    pub window: HostWindow,
     pub input_scale: f32,
     /// Offset binary.
     pub input_zero_point: u8,
@@ -39,44 +35,19 @@ pub enum FloatRounding {
 }
 
 impl FloatAverage {
-    /// Taps of all outputs, and how far a window steps: what keeps a damaged program from
-    /// never ending.
-    const MOST_TAPS: u64 = 1 << 31;
-    const MOST_PIXELS: u32 = 1 << 24;
-
-    pub(super) fn suits(&self, output: &HostMap) -> bool {
-        let taps = self.kernel[0] as u64 * self.kernel[1] as u64;
-        let steps = [self.stride, self.dilation, self.padding];
-        taps > 0
-            && taps.saturating_mul(output.elements()) <= Self::MOST_TAPS
-            && steps
-                .as_flattened()
-                .iter()
-                .all(|&step| step <= Self::MOST_PIXELS)
-    }
-
     pub(super) fn apply(&self, map: &HostMap, codes: &[u8], output: &HostMap) -> Vec<u8> {
         let channels = map.channels as usize;
         let mut means = Vec::with_capacity(output.elements() as usize);
-        for y in 0..output.height {
-            for x in 0..output.width {
-                let rows = self.inside(0, y, map.height);
-                let columns = self.inside(1, x, map.width);
-                for channel in 0..channels {
-                    let code = |y: &usize, x: &usize| {
-                        codes[(y * map.width as usize + x) * channels + channel]
-                    };
-                    let total = match self.columns_first {
-                        true => columns.iter().fold(0.0, |total, x| {
-                            total + self.total(rows.iter().map(|y| code(y, x)))
-                        }),
-                        false => self.total(
-                            rows.iter()
-                                .flat_map(|y| columns.iter().map(move |x| code(y, x))),
-                        ),
-                    };
-                    means.push(self.code(total, (rows.len() * columns.len()) as u32));
-                }
+        for inside in self.window.all(map, output) {
+            for channel in 0..channels {
+                let code = |pixel: usize| codes[pixel * channels + channel];
+                let total = match self.columns_first {
+                    true => inside
+                        .columns()
+                        .fold(0.0, |total, column| total + self.total(column.map(code))),
+                    false => self.total(inside.taps().map(|(_, pixel)| code(pixel))),
+                };
+                means.push(self.code(total, inside.count() as u32));
             }
         }
         means
@@ -92,7 +63,7 @@ impl FloatAverage {
     /// The code of a total of so many elements.
     pub fn code(&self, total: f32, count: u32) -> u8 {
         let count = match self.counts_padding {
-            true => self.kernel[0] * self.kernel[1],
+            true => self.window.taps() as u32,
             false => count,
         };
         let zero_point = self.zero_point as f32;
@@ -106,20 +77,8 @@ impl FloatAverage {
         (scaled.round_ties_even() + behind) as u8
     }
 
-    /// Rows or columns of the input that an output sees.
-    fn inside(&self, axis: usize, output: u32, size: u32) -> Vec<usize> {
-        let start = output as i64 * self.stride[axis] as i64 - self.padding[axis] as i64;
-        (0..self.kernel[axis] as i64)
-            .map(|tap| start + tap * self.dilation[axis] as i64)
-            .filter(|place| (0..size as i64).contains(place))
-            .map(|place| place as usize)
-            .collect()
-    }
-
     pub(super) fn write(&self, bytes: &mut Writer) {
-        for pair in [self.kernel, self.stride, self.dilation, self.padding] {
-            bytes.integers(pair);
-        }
+        self.window.write(bytes);
         bytes.integer(self.input_scale.to_bits());
         bytes.integer(self.input_zero_point as u32);
         bytes.integer(self.scale.to_bits());
@@ -134,13 +93,8 @@ impl FloatAverage {
     }
 
     pub(super) fn read(bytes: &mut Reader) -> Option<FloatAverage> {
-        let mut pair = || Some([bytes.integer()?, bytes.integer()?]);
-        let [kernel, stride, dilation, padding] = [pair()?, pair()?, pair()?, pair()?];
         Some(FloatAverage {
-            kernel,
-            stride,
-            dilation,
-            padding,
+            window: HostWindow::read(bytes)?,
             input_scale: bytes.real()?,
             input_zero_point: bytes.integer()?.try_into().ok()?,
             scale: bytes.real()?,
@@ -153,6 +107,72 @@ impl FloatAverage {
             },
             counts_padding: bytes.integer()? != 0,
             columns_first: bytes.integer()? != 0,
+        })
+    }
+}
+
+/// `requantise(sum of (u - input_zero_point))`, with the scale that windows of as many elements
+/// inside the map have; elements outside it are left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IntegerAverage {
+    pub window: HostWindow,
+    /// One for each number of elements, 0 to the kernel's size.
+    pub scales: Vec<f32>,
+    /// Offset binary.
+    pub input_zero_point: u8,
+    /// Offset binary.
+    pub zero_point: u8,
+    /// Ties go to the even code instead of the even mean.
+    pub even_code: bool,
+}
+
+impl IntegerAverage {
+    pub(super) fn suits(&self, output: &HostMap) -> bool {
+        self.window.suits(output, 1) && self.scales.len() as u64 == self.window.taps() + 1
+    }
+
+    pub(super) fn apply(&self, map: &HostMap, codes: &[u8], output: &HostMap) -> Vec<u8> {
+        let channels = map.channels as usize;
+        let mut means = Vec::with_capacity(output.elements() as usize);
+        for inside in self.window.all(map, output) {
+            let mut sums = vec![0i32; channels];
+            for (_, pixel) in inside.taps() {
+                for (sum, &code) in sums.iter_mut().zip(&codes[pixel * channels..]) {
+                    *sum = sum.wrapping_add(code as i32 - self.input_zero_point as i32);
+                }
+            }
+            let scale = self.scales[inside.count()];
+            let code = |sum| requantise_f32(sum, scale, self.zero_point, self.even_code);
+            means.extend(sums.into_iter().map(code));
+        }
+        means
+    }
+
+    pub(super) fn write(&self, bytes: &mut Writer) {
+        self.window.write(bytes);
+        bytes.integers([
+            self.input_zero_point as u32,
+            self.zero_point as u32,
+            self.even_code as u32,
+            self.scales.len() as u32,
+        ]);
+        self.scales
+            .iter()
+            .for_each(|scale| bytes.integer(scale.to_bits()));
+    }
+
+    pub(super) fn read(bytes: &mut Reader) -> Option<IntegerAverage> {
+        let window = HostWindow::read(bytes)?;
+        let input_zero_point = bytes.integer()?.try_into().ok()?;
+        let zero_point = bytes.integer()?.try_into().ok()?;
+        let even_code = bytes.integer()? != 0;
+        let scales = bytes.integer()?;
+        Some(IntegerAverage {
+            window,
+            scales: (0..scales).map(|_| bytes.real()).collect::<Option<_>>()?,
+            input_zero_point,
+            zero_point,
+            even_code,
         })
     }
 }
