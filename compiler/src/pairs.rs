@@ -55,9 +55,9 @@ pub struct PairRule {
 /// Most fraction bits of the tables: enough for every case that was measured.
 const FRACTION_BITS: u32 = 14;
 
-/// Fewer, which are tried first: requantisers of four, six or eight bits a cycle take a cycle
-/// less for sums of no more than so many.
-const CHEAP_FRACTION_BITS: [u32; 4] = [5, 7, 9, 13];
+/// Fewer, which are tried first: requantisers of four, six and eight bits a cycle take a cycle
+/// more for sums of more than so many.
+const CHEAP_FRACTION_BITS: [u32; 3] = [7, 9, 11];
 
 /// Tables add up to less than this, so that 24-bit accumulators hold them.
 const SMALL_SUM: f64 = (1 << 23) as f64;

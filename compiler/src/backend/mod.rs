@@ -24,6 +24,7 @@ pub mod prove;
 pub mod report;
 pub mod ring;
 pub mod schedule;
+pub mod short_scale;
 pub mod tile;
 pub mod vector_tile;
 pub mod wide_sums;

@@ -5,7 +5,7 @@
 //! `bias' = bias - zero_point · Σ w`. Sums that the vector instruction makes of codes,
 //! products and table entries are bounded likewise.
 
-use crate::backend::{large_bias, windows};
+use crate::backend::{large_bias, short_scale, windows};
 use crate::network::{products, AveragePool, Convolution, Finish, Kind, Network, Operation};
 use quern_isa::{numerics, ChannelParameters, Config};
 
@@ -165,9 +165,23 @@ pub fn channel(
         large_bias::replace(bias, scale, zero_point, range, finish, config)
             .filter(|_| !wraps)
             .unwrap_or((bias, scale, zero_point));
+    let sums = products.plus(bias);
+    let (multiplier, steps) = match sums.fit(config.accumulator_bits) {
+        true => {
+            let sums = sums.low as i32..=sums.high as i32;
+            short_scale::encode_for(scale, zero_point, sums, finish, config)
+        }
+        false => short_scale::encode(scale, config),
+    };
+    let bias = numerics::wrap(bias, config.accumulator_bits);
     Channel {
-        parameters: parameter(bias, scale, zero_point, config),
-        sums: products.plus(bias),
+        parameters: ChannelParameters {
+            bias,
+            multiplier,
+            steps,
+            zero_point,
+        },
+        sums,
     }
 }
 
@@ -253,7 +267,7 @@ fn after(finish: &Finish, (low, high): Range) -> Range {
 }
 
 fn parameter(bias: i64, scale: f32, zero_point: u8, config: &Config) -> ChannelParameters {
-    let (multiplier, steps) = numerics::encode_scale(scale, config.requantise_rows);
+    let (multiplier, steps) = short_scale::encode(scale, config);
     ChannelParameters {
         bias: numerics::wrap(bias, config.accumulator_bits),
         multiplier,
