@@ -24,18 +24,12 @@ const RATE_TOLERANCE: f64 = 0.01;
 /// Told the bytes of a program that have been sent, and all of them.
 pub type Progress = Box<dyn FnMut(usize, usize)>;
 
-pub struct Board<T> {
-    link: Link<T>,
-    config: Config,
-    pub progress: Option<Progress>,
-}
-
-impl<T: Transport> Board<T> {
-    /// Refuses a board that is not what was expected.
-    pub fn new(mut link: Link<T>, expected: &Expected) -> Result<Board<T>, LinkError> {
+impl Expected {
+    /// Refuses a board that is something else.
+    pub(crate) fn check<T: Transport>(&self, link: &mut Link<T>) -> Result<(), LinkError> {
         let identity = *link.identity();
         let port = link.transport().name().to_owned();
-        let config = expected.config;
+        let config = self.config;
         if identity.protocol != PROTOCOL_VERSION {
             let board = identity.protocol;
             return Err(LinkError::Protocol { port, board });
@@ -55,14 +49,14 @@ impl<T: Transport> Board<T> {
                 host: config.fingerprint(),
             });
         }
-        if let Some(host) = expected.design.filter(|host| *host != identity.design) {
+        if let Some(host) = self.design.filter(|host| *host != identity.design) {
             return Err(LinkError::Design {
                 port,
                 board: identity.design,
                 host,
             });
         }
-        if let Some(host) = expected.baud {
+        if let Some(host) = self.baud {
             let clock_mhz = f64::from(identity.clock_hz) / 1e6;
             let board = f64::from(identity.clock_hz) / f64::from(identity.divisor.max(1));
             if (board / f64::from(host) - 1.0).abs() > RATE_TOLERANCE {
@@ -75,9 +69,23 @@ impl<T: Transport> Board<T> {
                 });
             }
         }
+        Ok(())
+    }
+}
+
+pub struct Board<T> {
+    link: Link<T>,
+    config: Config,
+    pub progress: Option<Progress>,
+}
+
+impl<T: Transport> Board<T> {
+    /// Refuses a board that is not what was expected.
+    pub fn new(mut link: Link<T>, expected: &Expected) -> Result<Board<T>, LinkError> {
+        expected.check(&mut link)?;
         Ok(Board {
             link,
-            config,
+            config: expected.config,
             progress: None,
         })
     }
@@ -105,7 +113,7 @@ impl<T: Transport> Board<T> {
             if answer.error != 0 {
                 return Err(MachineError::core(answer.error));
             }
-            if answer.idle && self.link.all_taken() && script.pending().is_empty() {
+            if answer.idle && self.link.untaken() == 0 && script.pending().is_empty() {
                 return script.finish();
             }
             let now = self.link.transport().now();
@@ -183,6 +191,6 @@ fn with_counters(program: &Program) -> Result<Program, MachineError> {
     Ok(counted)
 }
 
-fn machine_error(error: LinkError) -> MachineError {
+pub(crate) fn machine_error(error: LinkError) -> MachineError {
     MachineError::Other(error.to_string())
 }

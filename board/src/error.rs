@@ -1,6 +1,7 @@
 //! What can be wrong with a board, and what to do.
 
 use quern_isa::link::PROTOCOL_VERSION;
+use quern_isa::standalone::Fault;
 use std::io;
 use std::time::Duration;
 use thiserror::Error;
@@ -38,6 +39,8 @@ pub enum LinkError {
     },
     #[error("the image on the board at {port} is of another design ({board:08x}) than this `quern` describes ({host:08x}); build and flash it again (`quern fpga build`)")]
     Design { port: String, board: u32, host: u32 },
+    #[error("the board at {port} has nothing to run: {fault}; `quern fpga flash --program MODEL.onnx` writes one")]
+    Flash { port: String, fault: Fault },
     #[error("the image on the board at {port} has a clock of {clock_mhz:.3} MHz and talks at {board} baud, this side at {host}; say `--baud {board}`, or build and flash the image again (`quern fpga build`)")]
     Clock {
         port: String,

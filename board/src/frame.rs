@@ -2,14 +2,24 @@
 
 use crate::framing;
 use quern_isa::link::{
-    BOARD_HEADER_BYTES, CONTROL_RESTART, STATE_ATTACHED, STATE_ERROR_SHIFT, STATE_IDLE, TAG_MASK,
+    BOARD_HEADER_BYTES, CONTROL_RESTART, CONTROL_STANDALONE, STATE_ATTACHED, STATE_ERROR_SHIFT,
+    STATE_IDLE, TAG_MASK,
 };
+
+/// Whose program runs after a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// The host's: its bytes go to the core.
+    Host,
+    /// The one in flash: the host's bytes are its input, as after power-up.
+    Standalone,
+}
 
 /// From the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostFrame<'a> {
     /// The core and both streams start anew.
-    pub restart: bool,
+    pub restart: Option<Restart>,
     /// A number that the board repeats.
     pub tag: u8,
     /// Where `bytes` lie in the host's stream, modulo 256.
@@ -22,7 +32,11 @@ pub struct HostFrame<'a> {
 impl HostFrame<'_> {
     /// As it goes over the line.
     pub fn encode(&self) -> Vec<u8> {
-        let restart = if self.restart { CONTROL_RESTART } else { 0 };
+        let restart = match self.restart {
+            None => 0,
+            Some(Restart::Host) => CONTROL_RESTART,
+            Some(Restart::Standalone) => CONTROL_RESTART | CONTROL_STANDALONE,
+        };
         let header = [
             restart | self.tag & TAG_MASK,
             self.position,
@@ -46,9 +60,9 @@ pub struct BoardFrame {
     pub tag: u8,
     /// No program runs.
     pub idle: bool,
-    /// There was a restart since power-up.
+    /// The host's bytes go to the core, not to the program in flash.
     pub attached: bool,
-    /// The core's error code, or 0.
+    /// The error code, or 0.
     pub error: u8,
     pub bytes: Vec<u8>,
 }

@@ -15,10 +15,12 @@ pub mod frame;
 mod framing;
 mod link;
 pub mod port;
+mod standalone;
 mod transport;
 
 pub use board::{Board, Expected};
 pub use error::LinkError;
 pub use framing::{encode, Decoder};
 pub use link::{Answer, Link, Statistics};
+pub use standalone::StandaloneBoard;
 pub use transport::{Pace, SerialTransport, Transport};

@@ -9,11 +9,12 @@
 //! listens. What the board answers is everything: how far it is in both streams, and
 //! every byte the host has not acknowledged. So a lost answer costs only time.
 
-use crate::frame::{BoardFrame, HostFrame};
+use crate::frame::{BoardFrame, HostFrame, Restart};
 use crate::framing::Decoder;
 use crate::transport::{Pace, Transport};
 use crate::LinkError;
 use quern_isa::link::{Identity, IDENTITY_BYTES, NOTHING_ACKNOWLEDGED, WINDOW_BYTES};
+use quern_isa::standalone::Fault;
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
@@ -29,7 +30,7 @@ const MOST_DOUBLINGS: u32 = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Answer {
     pub idle: bool,
-    /// The core's error code, or 0.
+    /// The core's error code, that of a faulty program in flash, or 0.
     pub error: u8,
 }
 
@@ -49,6 +50,7 @@ pub struct Statistics {
 /// A session with a board.
 pub struct Link<T> {
     transport: T,
+    purpose: Restart,
     decoder: Decoder,
     arrived: VecDeque<u8>,
     identity: Identity,
@@ -78,9 +80,11 @@ pub struct Link<T> {
 }
 
 impl<T: Transport> Link<T> {
-    /// Restarts the board, whatever it is doing, and asks who it is.
+    /// Restarts the board, whatever it is doing, for programs of this side, and asks who it
+    /// is.
     pub fn open(transport: T) -> Result<Link<T>, LinkError> {
         let mut link = Link {
+            purpose: Restart::Host,
             decoder: Decoder::default(),
             arrived: VecDeque::new(),
             identity: Identity::default(),
@@ -105,6 +109,17 @@ impl<T: Transport> Link<T> {
         Ok(link)
     }
 
+    /// Restarts the board for the program in its flash, whose input is then what is offered
+    /// here. Waits until the board has checked it, and returns what is wrong with it.
+    pub fn stand_alone(&mut self) -> Result<Option<Fault>, LinkError> {
+        self.purpose = Restart::Standalone;
+        self.restart()?;
+        while !self.answer.idle {
+            self.exchange()?;
+        }
+        Ok(Fault::of_error(self.answer.error))
+    }
+
     /// Ends whatever runs on the board; both streams start anew.
     pub fn restart(&mut self) -> Result<(), LinkError> {
         self.queue.clear();
@@ -118,11 +133,11 @@ impl<T: Transport> Link<T> {
         let answer = loop {
             self.tag = self.tag.wrapping_add(1) % 4;
             let sent = self.transport.now();
-            self.send(true, 0..0)?;
+            self.send(Some(self.purpose), 0..0)?;
             let deadline = sent + patience;
             let answer = self.receive_until(deadline, |link, frame| {
                 // Only a board that has just started anew says all of this.
-                frame.attached
+                link.is_for_us(frame)
                     && frame.tag == link.tag
                     && (frame.received, frame.taken) == (0, 0)
                     && frame.position == NOTHING_ACKNOWLEDGED
@@ -181,9 +196,9 @@ impl<T: Transport> Link<T> {
         count
     }
 
-    /// The core has taken everything that was offered.
-    pub fn all_taken(&self) -> bool {
-        self.queue.is_empty() && self.taken == self.base
+    /// Bytes that were offered and that the core has not taken.
+    pub fn untaken(&self) -> usize {
+        self.queue.len() + usize::from(self.base.wrapping_sub(self.taken))
     }
 
     /// How far the board and its core are in the host's stream, modulo 256.
@@ -201,7 +216,7 @@ impl<T: Transport> Link<T> {
     pub fn exchange(&mut self) -> Result<(), LinkError> {
         self.send_queue()?;
         if self.flying == 0 && !self.asked {
-            self.send(false, 0..0)?;
+            self.send(None, 0..0)?;
             self.asked = true;
         }
         let now = self.transport.now();
@@ -238,14 +253,18 @@ impl<T: Transport> Link<T> {
         let end = self.queue.len().min(WINDOW_BYTES.saturating_sub(waiting));
         while self.flying < end {
             let frame_end = end.min(self.flying + FRAME_BYTES);
-            self.send(false, self.flying..frame_end)?;
+            self.send(None, self.flying..frame_end)?;
             self.flying = frame_end;
             self.flown = self.flown.max(self.flying);
         }
         Ok(())
     }
 
-    fn send(&mut self, restart: bool, range: std::ops::Range<usize>) -> Result<(), LinkError> {
+    fn send(
+        &mut self,
+        restart: Option<Restart>,
+        range: std::ops::Range<usize>,
+    ) -> Result<(), LinkError> {
         let position = self.base.wrapping_add(range.start as u8);
         let bytes: Vec<u8> = self.queue.range(range).copied().collect();
         let line = HostFrame {
@@ -290,6 +309,11 @@ impl<T: Transport> Link<T> {
         }
     }
 
+    /// The board's bytes go where this side wants them.
+    fn is_for_us(&self, frame: &BoardFrame) -> bool {
+        frame.attached == (self.purpose == Restart::Host)
+    }
+
     /// Whether an answer follows those before it. One that does not is late, belongs to
     /// another session, or is damaged in a way that its check does not show.
     fn follows(&self, frame: &BoardFrame) -> bool {
@@ -298,7 +322,7 @@ impl<T: Transport> Link<T> {
         let ahead = frame.received.wrapping_sub(self.taken);
         let known = frame.position.wrapping_sub(self.known_acknowledged);
         let acknowledged = self.expected.wrapping_sub(1);
-        frame.attached
+        self.is_for_us(frame)
             && received <= self.flown
             && taken <= ahead
             && known <= acknowledged.wrapping_sub(self.known_acknowledged)
@@ -306,7 +330,9 @@ impl<T: Transport> Link<T> {
 
     /// Takes over what an answer says.
     fn accept(&mut self, frame: BoardFrame) -> Result<(), LinkError> {
-        if !frame.attached {
+        // What a board says that was restarted by somebody else contradicts what it said
+        // before, unless nothing has happened yet.
+        if !self.follows(&frame) {
             return Err(LinkError::Restarted {
                 port: self.transport.name().to_owned(),
             });

@@ -216,6 +216,38 @@ fn the_button_ends_a_session_with_an_error_and_the_next_one_works() {
     session(&mut pins, 5, 0, &FAULTS);
 }
 
+/// The board says that the host's bytes are input of the program in its flash; for the rest
+/// the link is the same.
+#[test]
+fn a_session_with_the_flash_bears_the_same_and_ends_with_the_button() {
+    let mut pins = bench();
+    for seed in 0..40 {
+        let mut link = Link::open(Line::new(&mut pins, seed, 3, &FAULTS)).unwrap();
+        assert_eq!(link.stand_alone().unwrap(), None);
+        let stream = Random(seed).bytes(60);
+        let output = pass(&mut link, &stream);
+        let output = output.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert_eq!(output, expected(&stream), "seed {seed}");
+    }
+    let mut link = Link::open(Line::new(&mut pins, 0, 0, &FAULTS)).unwrap();
+    link.stand_alone().unwrap();
+    link.offer(&[1, 2, 3]);
+    while link.untaken() > 0 {
+        link.exchange().unwrap();
+    }
+    link.transport().pins.button(true);
+    link.transport().pins.wait(20);
+    link.transport().pins.button(false);
+    link.transport().pins.wait(1100);
+    let error = loop {
+        link.offer(&[4]);
+        if let Err(error) = link.exchange() {
+            break error;
+        }
+    };
+    assert!(matches!(error, LinkError::Restarted { .. }), "{error}");
+}
+
 /// Frame by frame, without the driver: the same frame three times, and what its bytes
 /// did once.
 #[test]
@@ -225,7 +257,7 @@ fn a_repeated_frame_counts_once() {
     Link::open(Line::new(&mut pins, 0, 0, &FAULTS)).unwrap();
     let stream = [7, 0x7E, 0x7D, 9, 200];
     let frame = HostFrame {
-        restart: false,
+        restart: None,
         tag: 0,
         position: 0,
         acknowledged: 15,

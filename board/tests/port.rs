@@ -4,8 +4,7 @@ mod line;
 
 use line::{bench, expected, DIVISOR};
 use quern_board::{Link, LinkError, SerialTransport};
-use quern_testbench::virtual_board::VirtualBoard;
-use std::sync::atomic::{AtomicBool, Ordering};
+use quern_testbench::virtual_board::{Controls, VirtualBoard};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ const BAUD: u32 = 1_000_000;
 /// A board in a thread of its own, until it is unplugged.
 struct Plugged {
     port: String,
-    stop: Arc<AtomicBool>,
+    controls: Arc<Controls>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -23,12 +22,12 @@ impl Plugged {
     fn new() -> Plugged {
         let mut board = VirtualBoard::new(bench()).unwrap();
         let port = board.port().to_str().unwrap().to_owned();
-        let stop = Arc::new(AtomicBool::new(false));
-        let ends = stop.clone();
-        let thread = thread::spawn(move || board.run(&ends, |_, _| {}).unwrap());
+        let controls = Arc::new(Controls::default());
+        let theirs = controls.clone();
+        let thread = thread::spawn(move || board.run(&theirs, |_, _| {}).unwrap());
         Plugged {
             port,
-            stop,
+            controls,
             thread: Some(thread),
         }
     }
@@ -38,7 +37,7 @@ impl Plugged {
     }
 
     fn unplug(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.controls.stop();
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }

@@ -171,12 +171,24 @@ const BAUD: u32 = quern_fpga::flow::BAUD as u32;
 
 #[derive(Subcommand)]
 pub enum BoardCommand {
-    /// Restart a board and show who it is, and whether its image is of this design
+    /// Restart a board and show who it is, whether its image is of this design, and whether
+    /// there is a program in its flash
     Info(BoardPort),
-    /// End whatever runs on a board
+    /// End whatever runs on a board, as its button does: the program in its flash is next
     Reset(BoardPort),
     /// Run an empty program on a board, and show its counters and those of the link
     Counters(BoardPort),
+    /// Send inputs to a board that runs the program in its flash, and show the classes
+    #[command(
+        long_about = "Send inputs to a board that runs the program in its flash, and show the \
+            classes and what the LEDs say.\n\n\
+            Only the input goes to the board, and only the outputs come back. They are compared \
+            with the reference machine's: another model in the flash does not go unnoticed.",
+        after_help = "Example:\n  quern fpga flash --program models/digits-mlp.onnx\n  \
+            quern board classify models/digits-mlp.onnx --input models/digits-x.npy \
+            --labels models/digits-y.npy"
+    )]
+    Classify(Classify),
     /// List the serial ports that may belong to boards
     List {
         /// One JSON object on standard output
@@ -187,7 +199,11 @@ pub enum BoardCommand {
     #[command(
         after_help = "Example, in two terminals:\n  quern board simulate --port-link build/board\n  \
         quern run models/digits-mlp.onnx --input models/digits-x.npy \
-        --labels models/digits-y.npy --limit 20 --on board:build/board"
+        --labels models/digits-y.npy --limit 20 --on board:build/board\n\n\
+        ... or with a program in its flash:\n  \
+        quern board simulate --port-link build/board --program models/digits-mlp.onnx\n  \
+        quern board classify models/digits-mlp.onnx --input models/digits-x.npy \
+        --port build/board"
     )]
     Simulate(Simulate),
 }
@@ -206,10 +222,45 @@ pub struct BoardPort {
 }
 
 #[derive(Args)]
+pub struct Classify {
+    /// The model whose program is in the flash
+    #[arg(value_name = "MODEL.onnx")]
+    pub model: PathBuf,
+    /// Samples along the first axis, of the model's input type and shape
+    #[arg(long, value_name = "X.npy")]
+    pub input: PathBuf,
+    /// Expected classes, one integer a sample
+    #[arg(long, value_name = "Y.npy")]
+    pub labels: Option<PathBuf>,
+    /// Only the first N samples
+    #[arg(long, value_name = "N", default_value = "5", value_parser = positive)]
+    pub limit: usize,
+    /// Where the model's output goes, as ONNX Runtime would return it
+    #[arg(long, value_name = "OUT.npy")]
+    pub output: Option<PathBuf>,
+    /// Serial port; by default that of the first board found
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<String>,
+    /// Serial bits per second
+    #[arg(long, value_name = "RATE", default_value_t = BAUD)]
+    pub baud: u32,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
 pub struct Simulate {
     /// A link to the pseudo-terminal, under a name of your choice
     #[arg(long, value_name = "PATH")]
     pub port_link: Option<PathBuf>,
+    /// Quantised model whose program is in the board's flash, as `quern fpga flash --program`
+    /// writes it
+    #[arg(long, value_name = "MODEL.onnx", conflicts_with = "flash")]
+    pub program: Option<PathBuf>,
+    /// What is in the board's flash behind the image, byte by byte
+    #[arg(long, value_name = "FILE")]
+    pub flash: Option<PathBuf>,
     /// What is simulated: the Verilog of the board's top module, or what the bits of a packed
     /// image do
     #[arg(long, value_name = "WHAT", default_value = "rtl", value_parser = ["rtl", "bitstream"])]
@@ -275,9 +326,8 @@ pub enum Fpga {
     #[command(
         long_about = "Write an image into the flash of the Alchitry Cu, verify it, and start it.\n\n\
             With --program a compiled model goes behind it, for the board to run by itself for \
-            every input that arrives, with the class on its LEDs; the image does not do that yet \
-            (docs/board.md). A model \
-            must fit on chip but for its weights; a softmax at its end is left out, which changes \
+            every input that arrives, with the class on its LEDs (docs/board.md; `quern board \
+            classify` sends inputs). A model must fit on chip but for its weights; a softmax at its end is left out, which changes \
             nothing about the largest output.\n\n\
             iceprog writes to a V1 board; the flash of a V2 board is write-protected after \
             power-up, and openFPGALoader unlocks it.",

@@ -6,9 +6,11 @@ mod arguments;
 mod commands;
 mod evaluate;
 mod files;
+mod leds;
 mod npy;
 mod progress;
 mod simulation;
+mod standalone;
 mod table;
 mod target;
 
@@ -30,6 +32,7 @@ fn main() -> Result<()> {
             BoardCommand::Info(arguments) => commands::board::info(arguments),
             BoardCommand::Reset(arguments) => commands::board::reset(arguments),
             BoardCommand::Counters(arguments) => commands::board::counters(arguments),
+            BoardCommand::Classify(arguments) => commands::classify::classify(arguments),
             BoardCommand::List { json } => commands::board::list(*json),
             BoardCommand::Simulate(arguments) => commands::board::simulate(arguments),
         },

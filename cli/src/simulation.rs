@@ -12,10 +12,9 @@ use quern_fpga::pins::CLOCK_HZ;
 use quern_fpga::{decode, image, top, Board};
 use quern_isa::CU;
 use quern_testbench::verilator::pins::Pins;
-use quern_testbench::virtual_board::VirtualBoard;
+use quern_testbench::virtual_board::{Controls, VirtualBoard};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -77,7 +76,7 @@ fn packed(file: Option<&Path>, board: Board) -> Result<Vec<u8>> {
 /// A simulated board in a thread of its own, behind its pseudo-terminal.
 pub struct Running {
     pub port: PathBuf,
-    stop: Arc<AtomicBool>,
+    controls: Arc<Controls>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -85,15 +84,15 @@ impl Running {
     pub fn start(simulated: Simulated) -> Result<Running> {
         let mut board = VirtualBoard::new(simulated.pins).into_diagnostic()?;
         let port = board.port().to_owned();
-        let stop = Arc::new(AtomicBool::new(false));
-        let ends = stop.clone();
+        let controls = Arc::new(Controls::default());
+        let theirs = controls.clone();
         let thread = std::thread::spawn(move || {
             // The driver on the other side notices, and says more than this error would.
-            let _ = board.run(&ends, |_, _| {});
+            let _ = board.run(&theirs, |_, _| {});
         });
         Ok(Running {
             port,
-            stop,
+            controls,
             thread: Some(thread),
         })
     }
@@ -107,7 +106,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.controls.stop();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

@@ -53,11 +53,7 @@ impl Machine for SimulatedBoard {
 /// A session with a board that has to be of this design.
 pub fn board(port: Option<&str>, config: Config, baud: u32) -> Result<Board<SerialTransport>> {
     let mut link = open(port, baud).into_diagnostic()?;
-    let expected = Expected {
-        config,
-        design: Some(quern_fpga::top::design().into_diagnostic()?),
-        baud: (!link.transport().is_simulated()).then_some(baud),
-    };
+    let expected = expected(&mut link, config, baud)?;
     let mut board = Board::new(link, &expected).into_diagnostic()?;
     let mut bar = None;
     board.progress = Some(Box::new(move |sent, total| {
@@ -68,6 +64,15 @@ pub fn board(port: Option<&str>, config: Config, baud: u32) -> Result<Board<Seri
         }
     }));
     Ok(board)
+}
+
+/// What a board has to be: of this design.
+pub fn expected(link: &mut Link<SerialTransport>, config: Config, baud: u32) -> Result<Expected> {
+    Ok(Expected {
+        config,
+        design: Some(quern_fpga::top::design().into_diagnostic()?),
+        baud: (!link.transport().is_simulated()).then_some(baud),
+    })
 }
 
 /// A machine that is simulated here; the first use of Verilator compiles the exported

@@ -12,7 +12,7 @@ use crate::error::BuildError;
 use crate::image;
 use crate::pins::{self, Board, CLOCK_HZ, PACKAGE};
 use crate::tool::{Tool, ToolError, ToolVersion};
-use crate::top::{MODULE, PLL_MODEL};
+use crate::top::{MODULE, PLL_MODEL, SHARED, SHARED_DRIVE, SHARED_OUT};
 use crate::Pll;
 use std::fs;
 use std::path::Path;
@@ -73,6 +73,7 @@ pub fn decode(image: &[u8], board: Board, cache: &Cache) -> Result<Decoded, Buil
     })?;
     let path = folder.join(VERILOG);
     let verilog = fs::read_to_string(&path).map_err(BuildError::io("reading", &path))?;
+    let verilog = split_shared(&verilog).ok_or(BuildError::Format { file: VERILOG })?;
     let verilog = separate_ports(&verilog).ok_or(BuildError::Format { file: VERILOG })?;
     let verilog: String = verilog.lines().map(without_branches).collect();
     let clock_hz = clock_hz(&verilog).ok_or(BuildError::Format { file: VERILOG })?;
@@ -80,6 +81,21 @@ pub fn decode(image: &[u8], board: Board, cache: &Cache) -> Result<Decoded, Buil
         verilog: verilog + PLL_MODEL + RAM_MODEL,
         clock_hz,
     })
+}
+
+/// Makes of the port that both sides drive the three that a simulator has
+/// ([`crate::top::simulated`]).
+fn split_shared(verilog: &str) -> Option<String> {
+    let (before, rest) = verilog.split_once(&format!("inout {SHARED}"))?;
+    let (between, rest) = rest.split_once(&format!("\nassign {SHARED} = "))?;
+    let (driver, rest) = rest.split_once(";\n")?;
+    let (driver, floating) = driver.rsplit_once(" : ")?;
+    let (drive, out) = driver.split_once(" ? ").filter(|_| floating == "1'bz")?;
+    Some(format!(
+        "{before}input {SHARED}, output {SHARED_OUT}, output {SHARED_DRIVE}{between}\n\
+         wire {SHARED_OUT};\nwire {SHARED_DRIVE};\n\
+         assign {SHARED_OUT} = {out};\nassign {SHARED_DRIVE} = {drive};\n{rest}"
+    ))
 }
 
 /// Moves the directions of the ports out of the module's head: `icebox_vlog` declares the
@@ -190,6 +206,21 @@ mod tests {
         for tree in ["!a", "(a & b)", "(a ? b)", "(a ? b : c) + (a ? b : c)"] {
             assert_eq!(without_branches(&line(tree)), line(tree) + "\n");
         }
+    }
+
+    #[test]
+    fn a_shared_port_becomes_three() {
+        let verilog = "module m (input rx, inout flash_data0);\n\nwire flash_data0;\n\
+                       assign flash_data0 = n1 ? n2 : 1'bz;\nassign n3 = flash_data0;\n";
+        let expected = "module m (input rx, input flash_data0, output flash_data0_out, \
+                        output flash_data0_drive);\n\nwire flash_data0;\n\
+                        wire flash_data0_out;\nwire flash_data0_drive;\n\
+                        assign flash_data0_out = n2;\nassign flash_data0_drive = n1;\n\
+                        assign n3 = flash_data0;\n";
+        assert_eq!(split_shared(verilog).as_deref(), Some(expected));
+        assert_eq!(split_shared("module m (output flash_data0);\n"), None);
+        let always = verilog.replace("n1 ? n2 : 1'bz", "n2");
+        assert_eq!(split_shared(&always), None);
     }
 
     #[test]

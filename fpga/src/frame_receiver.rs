@@ -50,6 +50,8 @@ pub struct FrameReceiver {
     /// A frame has ended, good or bad.
     pub answer: Signal<Out, Bit>,
     pub restart: Signal<Out, Bit>,
+    /// What `restart` is for: the program in flash, not the host.
+    pub standalone: Signal<Out, Bit>,
     pub damaged: Signal<Out, Bit>,
     waiting: DFF<Bit>,
     escaped: DFF<Bit>,
@@ -63,6 +65,7 @@ pub struct FrameReceiver {
     pointer: LoadableCounter<8>,
     count: DFF<Bits<8>>,
     restart_asked: DFF<Bit>,
+    standalone_asked: DFF<Bit>,
     frame_tag: DFF<Bits<2>>,
     frame_acknowledged: DFF<Bits<8>>,
     last_acknowledged: DFF<Bits<8>>,
@@ -111,6 +114,7 @@ impl Default for FrameReceiver {
             tag: Default::default(),
             answer: Default::default(),
             restart: Default::default(),
+            standalone: Default::default(),
             damaged: Default::default(),
             waiting: Default::default(),
             escaped: Default::default(),
@@ -122,6 +126,7 @@ impl Default for FrameReceiver {
             pointer: LoadableCounter::up(),
             count: Default::default(),
             restart_asked: Default::default(),
+            standalone_asked: Default::default(),
             frame_tag: Default::default(),
             frame_acknowledged: Default::default(),
             last_acknowledged: Default::default(),
@@ -167,6 +172,7 @@ impl Logic for FrameReceiver {
             inverting,
             count,
             restart_asked,
+            standalone_asked,
             frame_tag,
             frame_acknowledged,
             last_acknowledged,
@@ -218,6 +224,7 @@ impl Logic for FrameReceiver {
             self.progress.d.next = self.pushed.val();
             if !self.progress.q.val().get_bit(0) {
                 self.restart_asked.d.next = self.plain.val().get_bit(7);
+                self.standalone_asked.d.next = self.plain.val().get_bit(6);
                 self.frame_tag.d.next = self.plain.val().get_bits::<2>(0);
             } else if !self.progress.q.val().get_bit(1) {
                 if !self.in_order.val() & !self.restart_asked.q.val() {
@@ -269,6 +276,7 @@ impl Logic for FrameReceiver {
         self.tag.next = self.frame_tag.q.val();
         self.answer.next = self.answer_pulse.q.val();
         self.restart.next = self.restart_pulse.q.val();
+        self.standalone.next = self.standalone_asked.q.val();
         self.damaged.next = self.damaged_pulse.q.val();
     }
 }

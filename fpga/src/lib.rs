@@ -3,18 +3,21 @@
 //!
 //! ```text
 //!  pins ─► top ─► board_core ─┬─► serial_link ─► uart_receiver, frame_receiver, link_buffer,
-//!          (PLL)              │                  frame_sender, uart_transmitter,
+//!          (PLL, pad)         │                  frame_sender, uart_transmitter,
 //!                             │                  reset_generator, status_leds
+//!                             ├─► standalone ──► flash_reader, flash_crc, largest_output
 //!                             └─► quern_hdl::Cu
 //!
 //!  flow: export ─► synthesis (mapping) ─► place and route ─► bitstream, report
 //! ```
 //! The board's FPGA is an iCE40 HX8K: 7,680 logic cells, 32 block RAMs of 4 kbit, no
-//! multipliers. [`mapping`] says how 40 of them fit nevertheless.
+//! multipliers. [`mapping`] says how 32 of them fit nevertheless.
 //!
-//! **Using the image.** `quern fpga flash` writes it to the board's flash. The second serial port of the board's USB chip then carries the two byte
-//! streams of a program at 1 Mbaud, in the frames of [`quern_isa::link`]
-//! ([`SerialLink`]). [`StatusLeds`] says what the LEDs mean; the button resets.
+//! **Using the image.** `quern fpga flash` writes it to the board's flash. The second serial
+//! port of the board's USB chip then carries the two byte streams of a program, or input and
+//! output of the one in flash ([`Standalone`]), at 1 Mbaud, in the frames of
+//! [`quern_isa::link`] ([`SerialLink`]). [`StatusLeds`] says what the LEDs mean; the button
+//! resets.
 
 #![forbid(unsafe_code)]
 

@@ -65,7 +65,7 @@ pub struct Pin {
     pub port: String,
     pub ball: String,
     /// Whether the FPGA's own pull-up resistor holds the pin high when nothing drives
-    /// it: a button, and a serial line whose cable is not plugged in.
+    /// it: a button, a serial line whose cable is not plugged in, a chip that is not selected.
     pub pull_up: bool,
 }
 
@@ -88,6 +88,11 @@ pub fn pins(board: Board) -> Vec<Pin> {
     pins.push(input("reset_n", "P8"));
     pins.push(input("rx", "P14"));
     pins.push(driven("tx".into(), "M9".into()));
+    pins.push(driven("flash_select_n".into(), "P13".into()));
+    pins.push(driven("flash_clock".into(), "P12".into()));
+    // MOSI and MISO, as long as the chip gives one bit a clock.
+    pins.push(input("flash_data0", "M11"));
+    pins.push(input("flash_data1", "P11"));
     let leds = board.led_balls().into_iter().enumerate();
     pins.extend(leds.map(|(bit, ball)| driven(format!("leds[{bit}]"), ball)));
     pins
@@ -139,10 +144,10 @@ mod tests {
     fn every_port_has_one_ball_and_no_ball_two_ports() {
         for board in Board::ALL {
             let pins = pins(board);
-            assert_eq!(pins.len(), 12);
+            assert_eq!(pins.len(), 16);
             let ports: HashSet<_> = pins.iter().map(|pin| &pin.port).collect();
             let balls: HashSet<_> = pins.iter().map(|pin| &pin.ball).collect();
-            assert_eq!((ports.len(), balls.len()), (12, 12), "{board:?}");
+            assert_eq!((ports.len(), balls.len()), (16, 16), "{board:?}");
         }
     }
 
@@ -154,6 +159,10 @@ mod tests {
             "set_io -pullup yes reset_n P8",
             "set_io -pullup yes rx P14",
             "set_io tx M9",
+            "set_io flash_select_n P13",
+            "set_io flash_clock P12",
+            "set_io -pullup yes flash_data0 M11",
+            "set_io -pullup yes flash_data1 P11",
             "set_io leds[0] J11",
             "set_io leds[7] N14",
         ] {

@@ -10,14 +10,14 @@
 //!                            │  StatusLeds ▼            ▼
 //!  tx ◄─ UartTransmitter ◄───┼───────── FrameSender ◄───┘
 //!                            ▼               ▲
-//!  leds ◄─ StatusLeds     attached           └────────────────────── idle, error
+//!  leds ◄─ StatusLeds     attached           └────────────────────── idle, error, lights
 //! ```
 //! `rx`, `tx`: 8N1, one bit per `divisor` clock cycles, framed as [`quern_isa::link`]
 //! says: no byte is lost or taken twice, whatever the line does to them. The host asks,
 //! the board answers each of its frames with one.
 //!
 //! A restart by the host resets the core, empties the buffer and raises `attached`, which
-//! only the button or power-up clears. Latency of a byte from the middle of the stop bit
+//! the button, power-up, or a restart for the program in flash clears. Latency of a byte from the middle of the stop bit
 //! of its frame's last flag to the core: at most 8 cycles.
 
 use crate::{
@@ -48,7 +48,7 @@ pub struct SerialLink {
     pub tx: Signal<Out, Bit>,
     pub leds: Signal<Out, Bits<8>>,
     pub reset: Signal<Out, Bit>,
-    /// A host has begun a session.
+    /// A host has begun a session: its bytes are for the core. Changes only after `reset`.
     pub attached: Signal<Out, Bit>,
     pub input_data: Signal<Out, Bits<8>>,
     pub input_valid: Signal<Out, Bit>,
@@ -58,6 +58,10 @@ pub struct SerialLink {
     pub output_ready: Signal<Out, Bit>,
     pub idle: Signal<In, Bit>,
     pub error: Signal<In, Bits<4>>,
+    /// For the LEDs when there is no error.
+    pub lights: Signal<In, Bits<4>>,
+    /// LED 0.
+    pub heartbeat: Signal<Out, Bit>,
     reset_generator: ResetGenerator<RESET_DELAY_BITS>,
     uart_receiver: UartReceiver<TIMER_BITS>,
     frame_receiver: FrameReceiver,
@@ -98,6 +102,8 @@ impl SerialLink {
             output_ready: Default::default(),
             idle: Default::default(),
             error: Default::default(),
+            lights: Default::default(),
+            heartbeat: Default::default(),
             reset_generator: Default::default(),
             uart_receiver: UartReceiver::new(divisor),
             frame_receiver: Default::default(),
@@ -147,7 +153,9 @@ impl Logic for SerialLink {
         self.status.reset.next = self.cold.val();
         self.buffer.reset.next = self.clear.val();
         self.frame_sender.reset.next = self.clear.val();
-        self.session.d.next = self.session.q.val() | self.frame_receiver.restart.val();
+        if self.frame_receiver.restart.val() {
+            self.session.d.next = !self.frame_receiver.standalone.val();
+        }
         if self.cold.val() {
             self.session.d.next = false;
         }
@@ -204,7 +212,9 @@ impl Logic for SerialLink {
 
         self.status.idle.next = self.idle.val();
         self.status.error.next = self.error.val();
+        self.status.lights.next = self.lights.val();
         self.status.damaged.next = self.frame_receiver.damaged.val();
         self.leds.next = self.status.leds.val();
+        self.heartbeat.next = self.status.heartbeat.val();
     }
 }

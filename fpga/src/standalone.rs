@@ -5,10 +5,10 @@
 //!            │            ┌─► header, records ─► [state] ─► report
 //!  flash ◄───┤► FlashReader                        │            │
 //!  pins      │            └─► literal bytes ─┐     ▼            │
-//!            │                               ├─► select ────────┤─► core's input
+//!            │                               ├─► select ─► [ ] ─┤─► core's input
 //!  host ─────┤───────────────────────────────┘                  │
 //!  bytes     │                                                  │
-//!  core's ───┤──────────────► LargestOutput ─► lights           │
+//!  core's ───┤─► [ ] ───────► LargestOutput ─► lights           │
 //!  output    └──────────────────────────────────────────────────┘
 //! ```
 //! After reset the flash is woken and the program read once, from its header to its CRC
@@ -22,9 +22,11 @@
 //! program of the host's own. They only wait while a run from flash is under way. With a
 //! faulty program, input is taken and dropped, so that nobody waits for it.
 //!
-//! Both byte streams are valid/ready; nothing is stored on the way. Literal bytes come at
-//! the flash's pace, one in 8 cycles at most. Between two runs the chip rests for 2,048
-//! cycles (20 microseconds at 100 MHz), the longest that one needs to wake.
+//! Both byte streams are valid/ready. A byte waits for the core in a register, so it comes
+//! a cycle later, and the next one in every other cycle at most: the core has a long way
+//! to go from its input. Literal bytes come at the flash's pace, one in 8 cycles at most.
+//! Between two runs the chip rests for 2,048 cycles (20 microseconds at 100 MHz), the
+//! longest that one needs to wake.
 //!
 //! A check whose end never comes (the lengths are damaged, too) is given up at the second
 //! change of `tick`: with changes every 2^25 cycles the whole flash would have passed.
@@ -62,7 +64,7 @@ pub struct Standalone {
     pub tick: Signal<In, Bit>,
     /// [`CHECKING`], [`READY`], [`RUNNING`], or the code of a [`Fault`].
     pub report: Signal<Out, Bits<3>>,
-    /// Nothing runs for anybody.
+    /// Nothing runs for anybody; to a host whose bytes are input, the check is a run, too.
     pub idle: Signal<Out, Bit>,
     /// The core's, or, for a host whose bytes are input, [`FAULT_ERROR`] and what is wrong
     /// with the flash.
@@ -83,10 +85,15 @@ pub struct Standalone {
     /// The walk is a run, not the check.
     running: DFF<Bit>,
     finished: DFF<Bit>,
-    // What the core's input comes from, known a cycle ahead: the core has a long way to go
-    // from there.
+    // What the core's input comes from, known a cycle ahead.
     from_flash: DFF<Bit>,
     for_input: DFF<Bit>,
+    /// The byte that waits for the core.
+    byte: DFF<Bits<8>>,
+    full: DFF<Bit>,
+    /// A byte of the core's output that was taken.
+    last_output: DFF<Bits<8>>,
+    output_seen: DFF<Bit>,
     /// Byte of the header; stretches of the rest.
     place: DFF<Bits<4>>,
     /// Bytes left of a record.
@@ -110,6 +117,11 @@ pub struct Standalone {
     count_less: Signal<Local, Bits<7>>,
     takes_literal: Signal<Local, Bit>,
     accepts_host: Signal<Local, Bit>,
+    room: Signal<Local, Bit>,
+    next_byte: Signal<Local, Bits<8>>,
+    next_valid: Signal<Local, Bit>,
+    core_rests: Signal<Local, Bit>,
+    settled: Signal<Local, Bit>,
     reads: Signal<Local, Bit>,
     checking: Signal<Local, Bit>,
     tick_edge: Signal<Local, Bit>,
@@ -173,6 +185,10 @@ impl Standalone {
             finished: Default::default(),
             from_flash: Default::default(),
             for_input: Default::default(),
+            byte: Default::default(),
+            full: Default::default(),
+            last_output: Default::default(),
+            output_seen: Default::default(),
             place: Default::default(),
             count: Default::default(),
             classes: Default::default(),
@@ -193,6 +209,11 @@ impl Standalone {
             count_less: Default::default(),
             takes_literal: Default::default(),
             accepts_host: Default::default(),
+            room: Default::default(),
+            next_byte: Default::default(),
+            next_valid: Default::default(),
+            core_rests: Default::default(),
+            settled: Default::default(),
             reads: Default::default(),
             checking: Default::default(),
             tick_edge: Default::default(),
@@ -214,6 +235,10 @@ impl Logic for Standalone {
             finished,
             from_flash,
             for_input,
+            byte,
+            full,
+            last_output,
+            output_seen,
             place,
             count,
             classes,
@@ -238,15 +263,25 @@ impl Logic for Standalone {
         self.last.next = self.count.q.val() == 1;
         self.accepts_host.next =
             self.for_input.q.val() | (!self.running.q.val() & !self.host_is_input.val());
-        self.takes_literal.next = !self.from_flash.q.val() | self.core_ready.val();
+        self.room.next = !self.full.q.val();
+        self.core_rests.next = self.core_idle.val() & self.room.val();
+        self.takes_literal.next = !self.from_flash.q.val() | self.room.val();
 
-        self.core_data.next = self.host_data.val();
+        self.next_byte.next = self.host_data.val();
         if self.from_flash.q.val() {
-            self.core_data.next = self.reader.data.val();
+            self.next_byte.next = self.reader.data.val();
         }
-        self.core_valid.next = (self.from_flash.q.val() & self.reader.valid.val())
+        self.next_valid.next = (self.from_flash.q.val() & self.reader.valid.val())
             | (self.accepts_host.val() & self.host_valid.val());
-        self.host_ready.next = self.core_ready.val() & self.accepts_host.val();
+        if self.room.val() {
+            self.byte.d.next = self.next_byte.val();
+            self.full.d.next = self.next_valid.val();
+        } else if self.core_ready.val() {
+            self.full.d.next = false;
+        }
+        self.core_data.next = self.byte.q.val();
+        self.core_valid.next = self.full.q.val();
+        self.host_ready.next = self.room.val() & self.accepts_host.val();
         self.reads.next = true;
         self.reader.wake.next = false;
         self.reader.ready.next = true;
@@ -318,7 +353,7 @@ impl Logic for Standalone {
                 self.reader.ready.next = false;
                 if !self.for_input.q.val() {
                     self.state.d.next = State::Record;
-                } else if self.host_valid.val() & self.core_ready.val() {
+                } else if self.host_valid.val() & self.room.val() {
                     self.count.d.next = self.count_less.val();
                     if self.last.val() {
                         self.for_input.d.next = false;
@@ -340,7 +375,7 @@ impl Logic for Standalone {
             }
             State::Finish => {
                 self.reads.next = false;
-                if !self.running.q.val() | self.core_idle.val() {
+                if !self.running.q.val() | self.core_rests.val() {
                     self.finished.d.next = self.running.q.val();
                     self.state.d.next = State::Ready;
                 }
@@ -349,7 +384,7 @@ impl Logic for Standalone {
                 self.reads.next = false;
                 self.running.d.next = false;
                 self.count.d.next = 0.into();
-                if self.host_valid.val() & self.host_is_input.val() & self.core_idle.val() {
+                if self.host_valid.val() & self.host_is_input.val() & self.core_rests.val() {
                     self.running.d.next = true;
                     self.finished.d.next = false;
                     self.state.d.next = State::Rest;
@@ -380,9 +415,15 @@ impl Logic for Standalone {
 
         self.largest.clear.next = self.state.q.val() == State::Rest;
         self.largest.classes.next = self.classes.q.val();
-        self.largest.data.next = self.output_data.val();
-        self.largest.valid.next = self.output_taken.val() & self.running.q.val();
-        self.idle.next = self.core_idle.val() & !self.running.q.val();
+        self.last_output.d.next = self.output_data.val();
+        self.output_seen.d.next = self.output_taken.val();
+        self.largest.data.next = self.last_output.q.val();
+        self.largest.valid.next = self.output_seen.q.val() & self.running.q.val();
+        self.settled.next =
+            (self.state.q.val() == State::Ready) | (self.state.q.val() == State::Faulty);
+        self.idle.next = self.core_rests.val()
+            & !self.running.q.val()
+            & (self.settled.val() | !self.host_is_input.val());
         self.error.next = self.core_error.val();
         if self.host_is_input.val() & !self.core_error.val().any() & self.fault.q.val().any() {
             self.error.next = bit_cast::<4, 2>(self.fault.q.val()) | self.fault_error.val();
@@ -413,6 +454,7 @@ impl Logic for Standalone {
             self.finished.d.next = false;
             self.from_flash.d.next = false;
             self.for_input.d.next = false;
+            self.full.d.next = false;
             self.place.d.next = 0.into();
             self.count.d.next = 0.into();
             self.fault.d.next = 0.into();

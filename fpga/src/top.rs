@@ -1,16 +1,17 @@
-//! The top module of the image: the core with its serial link, and what only the
-//! board has.
+//! The top module of the image: [`BoardCore`], and what only the board has.
 //!
 //! ```text
-//!              ┌ alchitry_cu ──────────────────────────────┐
-//!  clock ──────┤─► (PLL) ─clock, locked─► ┌ board_core ──┐ │
-//!  reset_n ────┤────────────────────────► │ SerialLink,  │ │
-//!  rx ─────────┤────────────────────────► │ Core         │─┤─► tx, leds
-//!              │                          └──────────────┘ │
-//!              └───────────────────────────────────────────┘
+//!              ┌ alchitry_cu ────────────────────────────────┐
+//!  board_clock ┤─► (PLL) ─clock, locked─► ┌ board_core ────┐ │
+//!  reset_n ────┤────────────────────────► │ SerialLink,    │─┤─► tx, leds
+//!  rx ─────────┤────────────────────────► │ Standalone,    │─┤─► flash_select_n,
+//!  flash_data1 ┤────────────────────────► │ Core           │ │   flash_clock
+//!              │                          └────▲───────────┘ │
+//!              │                    (pad) ◄────┘ ────────────┤◄─► flash_data0
+//!              └─────────────────────────────────────────────┘
 //! ```
-//! The PLL is a vendor primitive, so it stays outside of what is simulated
-//! ([`BoardCore`]). Pins: [`crate::pins`].
+//! PLL and pad are vendor primitives, so they stay outside of [`BoardCore`]. Pins:
+//! [`crate::pins`].
 
 use crate::pins::CLOCK_HZ;
 use crate::serial_link::TIMER_BITS;
@@ -28,14 +29,56 @@ pub const PLL_MODEL: &str = include_str!("pll_model.v");
 
 const BOARD_CORE: &str = "board_core";
 
+/// The port that both sides drive.
+pub const SHARED: &str = "flash_data0";
+/// A simulator has it as three: what comes in at [`SHARED`], what would go out, and when.
+pub const SHARED_OUT: &str = "flash_data0_out";
+pub const SHARED_DRIVE: &str = "flash_data0_drive";
+
+/// Where the image meets the board.
+enum Pad {
+    /// The iCE40's cell.
+    Vendor,
+    /// Three ports for a simulator.
+    Split,
+}
+
 /// The whole image as Verilog. `divisor`: clock cycles of a serial bit. Without a PLL
 /// the core runs at the board's clock.
 pub fn verilog(divisor: u16, pll: Option<Pll>) -> Result<String, ExportError> {
+    with_pad(divisor, pll, Pad::Vendor)
+}
+
+fn with_pad(divisor: u16, pll: Option<Pll>, pad: Pad) -> Result<String, ExportError> {
     let clock_hz = pll.map_or(CLOCK_HZ, |pll| pll.output_hz());
     let board_core = board_core(&identity(clock_hz, divisor)?)?;
     let clock_source = match pll {
         Some(pll) => pll.to_string(),
         None => "  assign clock = board_clock;\n  assign locked = 1'b1;\n".into(),
+    };
+    let (shared_ports, pad) = match pad {
+        Pad::Vendor => (
+            format!("inout {SHARED}"),
+            // The output enable decides, input and output have no registers.
+            format!(
+                "  SB_IO #(.PIN_TYPE(6'b101001), .PULLUP(1'b1)) pad(
+    .PACKAGE_PIN({SHARED}),
+    .OUTPUT_ENABLE(flash_drive),
+    .D_OUT_0(flash_out),
+    .D_IN_0(flash_in[0])
+  );
+"
+            ),
+        ),
+        Pad::Split => (
+            format!("input {SHARED},\n  output {SHARED_OUT},\n  output {SHARED_DRIVE}"),
+            format!(
+                "  assign {SHARED_OUT} = flash_out;
+  assign {SHARED_DRIVE} = flash_drive;
+  assign flash_in[0] = {SHARED};
+"
+            ),
+        ),
     };
     Ok(format!(
         "\
@@ -45,18 +88,32 @@ module {MODULE}(
   input reset_n,
   input rx,
   output tx,
-  output [7:0] leds
+  output [7:0] leds,
+  output flash_select_n,
+  output flash_clock,
+  {shared_ports},
+  input flash_data1
 );
   wire clock;
   wire locked;
 {clock_source}
+  wire flash_out;
+  wire flash_drive;
+  wire [1:0] flash_in;
+  assign flash_in[1] = flash_data1;
+{pad}
   {BOARD_CORE} board_core(
     .clock(clock),
     .reset_n(reset_n),
     .locked(locked),
     .rx(rx),
     .tx(tx),
-    .leds(leds)
+    .leds(leds),
+    .flash_select_n(flash_select_n),
+    .flash_clock(flash_clock),
+    .flash_out(flash_out),
+    .flash_drive(flash_drive),
+    .flash_in(flash_in)
   );
 endmodule
 
@@ -64,9 +121,10 @@ endmodule
     ))
 }
 
-/// [`verilog`] for a simulator, which has no PLL: its clock is the core's.
+/// [`verilog`] for a simulator, which has no PLL: its clock is the core's. [`SHARED`] is
+/// three ports.
 pub fn simulated(divisor: u16, pll: Option<Pll>) -> Result<String, ExportError> {
-    Ok(verilog(divisor, pll)? + PLL_MODEL)
+    Ok(with_pad(divisor, pll, Pad::Split)? + PLL_MODEL)
 }
 
 /// What an image of today's design answers to a host that asks who it is.

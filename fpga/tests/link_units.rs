@@ -216,22 +216,24 @@ fn reset_lasts_until_the_clock_is_locked_and_the_button_released_for_the_delay()
 }
 
 #[test]
-fn leds_show_heartbeat_busy_damaged_frames_and_the_error_code() {
+fn leds_show_heartbeat_busy_damaged_frames_and_a_code() {
     let mut unit = Recorder::clocked(StatusLeds::<3>::default(), |unit| &mut unit.clock);
     for cycle in 0..16u8 {
         unit.reset.next = cycle == 12;
         unit.idle.next = cycle % 3 == 0;
-        unit.error.next = (if cycle < 4 { 0 } else { cycle }).to_bits();
+        let (error, lights) = if cycle < 8 { (0, cycle) } else { (cycle, 0) };
+        unit.error.next = u64::from(error).to_bits();
+        unit.lights.next = u64::from(lights).to_bits();
         unit.damaged.next = cycle == 7;
         unit.settle();
         let heartbeat = cycle >> 2 & 1;
         let busy = (cycle % 3 != 0) as u8;
         let damaged = (8..13).contains(&cycle) as u8;
-        let code = if cycle < 4 { 0 } else { cycle };
-        let stopped = (code != 0) as u8;
+        let stopped = (error != 0) as u8;
+        assert_eq!(unit.heartbeat.val(), heartbeat == 1);
         assert_eq!(
             unit.leds.val().to_u8(),
-            code << 4 | stopped << 3 | damaged << 2 | busy << 1 | heartbeat,
+            (error | lights) << 4 | stopped << 3 | damaged << 2 | busy << 1 | heartbeat,
             "cycle {cycle}"
         );
         unit.cycle();

@@ -13,7 +13,7 @@
 use crate::Config;
 
 /// Version of everything in this file.
-pub const PROTOCOL_VERSION: u8 = 2;
+pub const PROTOCOL_VERSION: u8 = 3;
 
 /// Between frames.
 pub const FLAG: u8 = 0x7E;
@@ -35,6 +35,9 @@ pub const WINDOW_BYTES: usize = BUFFER_BYTES - CHECK_BYTES;
 
 /// `control` of a host frame: the core and both streams start anew.
 pub const CONTROL_RESTART: u8 = 0x80;
+/// `control` of a host frame with [`CONTROL_RESTART`]: afterwards the host's bytes are input
+/// of the program in flash, as after the button.
+pub const CONTROL_STANDALONE: u8 = 0x40;
 /// `control` of a host frame: a number that the board's `state` repeats.
 pub const TAG_MASK: u8 = 0x03;
 /// `acknowledged` when nothing has been received: it names the last byte that was.
@@ -42,10 +45,11 @@ pub const NOTHING_ACKNOWLEDGED: u8 = 0xFF;
 
 /// `state` of a board frame: no program runs.
 pub const STATE_IDLE: u8 = 0x04;
-/// `state` of a board frame: there was a restart from the host since power-up, or since
-/// the button was pressed.
+/// `state` of a board frame: the host's bytes go to the core, since a restart without
+/// [`CONTROL_STANDALONE`]. Without it they are input of the program in flash.
 pub const STATE_ATTACHED: u8 = 0x08;
-/// `state` of a board frame: the core's error code is in its upper half.
+/// `state` of a board frame: the error code is in its upper half, the core's or
+/// [`crate::standalone::FAULT_ERROR`] and that of a fault of the program in flash.
 pub const STATE_ERROR_SHIFT: u32 = 4;
 
 /// Bytes in front of the stream's in each direction.

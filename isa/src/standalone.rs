@@ -108,6 +108,12 @@ impl Fault {
             Fault::Damaged => 3,
         }
     }
+
+    /// The fault that a board's error code names, if it does not name an error of the core.
+    pub fn of_error(error: u8) -> Option<Fault> {
+        let mut all = Fault::ALL.into_iter();
+        all.find(|fault| error == FAULT_ERROR | fault.code())
+    }
 }
 
 /// The bytes for the flash, from [`PROGRAM_OFFSET`] on. `classes` are the outputs that

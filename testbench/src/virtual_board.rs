@@ -22,6 +22,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A program runs, in the status LEDs.
 const BUSY_LED: u8 = 0x02;
 
+/// Longer than the board's reset after power-up and after the button.
+const RESET_CYCLES: u64 = 1 << 11;
+
 /// Byte times without a byte after which the line is taken to be quiet: longer than the
 /// board needs to begin an answer.
 const QUIET_BYTES: u32 = 16;
@@ -31,6 +34,25 @@ const PATIENCE: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 100_000_000,
 };
+
+/// What somebody beside the board does to it.
+#[derive(Debug, Default)]
+pub struct Controls {
+    stop: AtomicBool,
+    button: AtomicBool,
+}
+
+impl Controls {
+    /// Ends the simulation.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Presses the button, shortly.
+    pub fn press(&self) {
+        self.button.store(true, Ordering::Relaxed);
+    }
+}
 
 pub struct VirtualBoard {
     pins: Pins,
@@ -43,7 +65,8 @@ pub struct VirtualBoard {
 }
 
 impl VirtualBoard {
-    pub fn new(pins: Pins) -> io::Result<VirtualBoard> {
+    pub fn new(mut pins: Pins) -> io::Result<VirtualBoard> {
+        pins.wait(RESET_CYCLES);
         let host = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
         grantpt(&host)?;
         unlockpt(&host)?;
@@ -69,10 +92,17 @@ impl VirtualBoard {
         &self.name
     }
 
-    /// Simulates until `stop`. `observe` is told the LEDs and the clock cycles, often.
-    pub fn run(&mut self, stop: &AtomicBool, mut observe: impl FnMut(u8, u64)) -> io::Result<()> {
+    /// Simulates until it is stopped. `observe` is told the LEDs and the clock cycles, often.
+    pub fn run(&mut self, controls: &Controls, mut observe: impl FnMut(u8, u64)) -> io::Result<()> {
         let mut waiting = VecDeque::new();
-        while !stop.load(Ordering::Relaxed) {
+        while !controls.stop.load(Ordering::Relaxed) {
+            if controls.button.swap(false, Ordering::Relaxed) {
+                self.pins.button(true);
+                self.pins.wait(RESET_CYCLES);
+                self.pins.button(false);
+                self.pins.wait(RESET_CYCLES);
+                self.quiet = 0;
+            }
             self.read(&mut waiting)?;
             match waiting.pop_front() {
                 Some(byte) => {

@@ -21,7 +21,10 @@ pub const CLOCK_HZ: u32 = 100_000_000;
 /// The link in front of something that stands in for a core: of every byte it takes, it
 /// makes one that depends on all bytes before.
 const BENCH: &str = "
-module link_bench(input board_clock, input reset_n, input rx, output tx, output [7:0] leds);
+module link_bench(input board_clock, input reset_n, input rx, output tx, output [7:0] leds,
+  output flash_select_n, output flash_clock, input flash_data0, output flash_data0_out,
+  output flash_data0_drive, input flash_data1);
+  assign {flash_select_n, flash_clock, flash_data0_out, flash_data0_drive} = 4'b1000;
   wire reset, attached, input_valid, output_ready;
   wire [7:0] input_data;
   reg [7:0] memory, output_data;
@@ -36,7 +39,7 @@ module link_bench(input board_clock, input reset_n, input rx, output tx, output 
     .reset(reset), .attached(attached),
     .input_data(input_data), .input_valid(input_valid), .input_ready(input_ready),
     .output_data(output_data), .output_valid(output_valid), .output_ready(output_ready),
-    .idle(!output_valid), .error(4'd0)
+    .idle(!output_valid), .error(4'd0), .lights(4'd0)
   );
   always @(posedge board_clock) begin
     pause <= {pause[14:0], pause[15] ^ pause[13] ^ pause[12] ^ pause[10]};

@@ -1,17 +1,19 @@
 //! `quern board`: boards on serial ports, and one that is simulated.
 
 use crate::arguments::{BoardPort, Simulate};
-use crate::{files, simulation, table, target};
+use crate::standalone::Standalone;
+use crate::{files, leds, simulation, table, target};
 use miette::{miette, IntoDiagnostic, Result, WrapErr};
 use quern_board::port;
 use quern_fpga::top;
+use quern_isa::link::PROTOCOL_VERSION;
+use quern_isa::standalone::{FLASH_BYTES, PROGRAM_OFFSET};
 use quern_isa::{Assembler, Machine, Region, CU};
-use quern_testbench::virtual_board::VirtualBoard;
+use quern_testbench::virtual_board::{Controls, VirtualBoard};
 use serde::Serialize;
 use std::fs;
-use std::io::{IsTerminal, Write};
+use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,11 +27,20 @@ struct Info {
     current: bool,
     clock_hz: u32,
     baud: f64,
+    /// What is in the flash for the board alone; none if its image speaks another protocol.
+    program: Option<String>,
 }
 
 pub fn info(arguments: &BoardPort) -> Result<()> {
-    let link = target::open(arguments.port.as_deref(), arguments.baud).into_diagnostic()?;
-    let identity = link.identity();
+    let mut link = target::open(arguments.port.as_deref(), arguments.baud).into_diagnostic()?;
+    let identity = *link.identity();
+    let program = match identity.protocol {
+        PROTOCOL_VERSION => Some(match link.stand_alone().into_diagnostic()? {
+            Some(fault) => fault.to_string(),
+            None => "ready for input".to_owned(),
+        }),
+        _ => None,
+    };
     let info = Info {
         protocol: identity.protocol,
         instruction_set: identity.isa,
@@ -38,6 +49,7 @@ pub fn info(arguments: &BoardPort) -> Result<()> {
         current: identity.design == top::design().into_diagnostic()?,
         clock_hz: identity.clock_hz,
         baud: f64::from(identity.clock_hz) / f64::from(identity.divisor.max(1)),
+        program,
     };
     if arguments.json {
         return files::print_json(&info);
@@ -56,12 +68,19 @@ pub fn info(arguments: &BoardPort) -> Result<()> {
             format!("{:.3} MHz", f64::from(info.clock_hz) / 1e6),
         ),
         ("serial line", format!("{:.0} baud", info.baud)),
+        (
+            "program in flash",
+            info.program.unwrap_or_else(|| "unknown".to_owned()),
+        ),
     ]);
     Ok(())
 }
 
 pub fn reset(arguments: &BoardPort) -> Result<()> {
-    target::open(arguments.port.as_deref(), arguments.baud).into_diagnostic()?;
+    let mut link = target::open(arguments.port.as_deref(), arguments.baud).into_diagnostic()?;
+    if link.identity().protocol == PROTOCOL_VERSION {
+        link.stand_alone().into_diagnostic()?;
+    }
     if arguments.json {
         return files::print_json(&serde_json::json!({ "reset": true }));
     }
@@ -147,25 +166,71 @@ pub fn simulate(arguments: &Simulate) -> Result<()> {
     let origin = arguments.origin();
     let simulated = simulation::pins(&origin)?;
     let (clock_hz, divisor) = (simulated.clock_hz, simulated.divisor);
-    let mut board = VirtualBoard::new(simulated.pins).into_diagnostic()?;
+    let mut pins = simulated.pins;
+    if let Some(contents) = flash(arguments)? {
+        let room = (FLASH_BYTES - PROGRAM_OFFSET) as usize;
+        if contents.len() > room {
+            return Err(miette!(
+                "{} bytes do not fit into the {room} of the flash behind the image",
+                contents.len()
+            ));
+        }
+        pins.flash.write(PROGRAM_OFFSET as usize, &contents);
+    }
+    let mut board = VirtualBoard::new(pins).into_diagnostic()?;
     let _link = arguments
         .port_link
         .as_deref()
         .map(|path| PortLink::new(board.port(), path))
         .transpose()?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let interrupted = stop.clone();
-    ctrlc::set_handler(move || interrupted.store(true, Ordering::Relaxed)).into_diagnostic()?;
+    let controls = Arc::new(Controls::default());
+    let interrupted = controls.clone();
+    ctrlc::set_handler(move || interrupted.stop()).into_diagnostic()?;
     println!("{}", board.port().display());
     eprintln!(
-        "a board with {:.3} MHz and {:.0} baud in simulated time; Ctrl-C ends it",
+        "a board with {:.3} MHz and {:.0} baud in simulated time; Enter presses its button, \
+         Ctrl-C ends it",
         clock_hz as f64 / 1e6,
         clock_hz as f64 / f64::from(divisor)
     );
+    let pressed = controls.clone();
+    if may_read() {
+        // It ends with standard input, or with the process.
+        std::thread::spawn(move || {
+            let lines = std::io::stdin().lock().lines();
+            lines.map_while(Result::ok).for_each(|_| pressed.press());
+        });
+    }
     let mut display = Leds::new();
-    let end = board.run(&stop, |leds, cycles| display.show(leds, cycles));
+    let end = board.run(&controls, |leds, cycles| display.show(leds, cycles));
     display.end();
     end.into_diagnostic()
+}
+
+/// What is behind the image, if anything.
+fn flash(arguments: &Simulate) -> Result<Option<Vec<u8>>> {
+    match (&arguments.program, &arguments.flash) {
+        (Some(model), _) => Ok(Some(Standalone::new(model)?.bytes)),
+        (_, Some(file)) => Ok(Some(files::read(file)?)),
+        _ => Ok(None),
+    }
+}
+
+/// Whether reading standard input would not stop this process: a terminal stops who reads
+/// it in the background.
+fn may_read() -> bool {
+    if !std::io::stdin().is_terminal() {
+        return true;
+    }
+    let Ok(status) = fs::read_to_string("/proc/self/stat") else {
+        return false;
+    };
+    // Behind the name: state, parent, process group, session, terminal, its foreground group.
+    let Some((_, fields)) = status.rsplit_once(") ") else {
+        return false;
+    };
+    let fields: Vec<&str> = fields.split(' ').collect();
+    fields.get(2) == fields.get(5)
 }
 
 /// A symbolic link to the pseudo-terminal, as long as it exists.
@@ -195,36 +260,42 @@ impl Drop for PortLink {
     }
 }
 
-/// The LEDs on standard error, if that is a terminal.
+/// The LEDs on standard error: a line for each change, and, on a terminal, what is now.
 struct Leds {
+    steady: Option<u8>,
     shown: Option<Instant>,
-    on: bool,
+    is_terminal: bool,
 }
 
 impl Leds {
     fn new() -> Leds {
         Leds {
+            steady: None,
             shown: None,
-            on: std::io::stderr().is_terminal(),
+            is_terminal: std::io::stderr().is_terminal(),
         }
     }
 
     fn show(&mut self, leds: u8, cycles: u64) {
         const PAUSE: Duration = Duration::from_millis(100);
-        if !self.on || self.shown.is_some_and(|shown| shown.elapsed() < PAUSE) {
+        let steady = leds::steady(leds);
+        let line = |leds| format!("LEDs 7 to 0  {}  {cycles} cycles", leds::picture(leds));
+        if self.steady != Some(steady) {
+            self.steady = Some(steady);
+            self.end();
+            eprintln!("{}: {}", line(leds), leds::meaning(leds));
+        }
+        if !self.is_terminal || self.shown.is_some_and(|shown| shown.elapsed() < PAUSE) {
             return;
         }
         self.shown = Some(Instant::now());
-        let lights: String = (0..8)
-            .rev()
-            .map(|led| if leds >> led & 1 == 1 { '●' } else { '○' })
-            .collect();
-        eprint!("\rLEDs 7 to 0  {lights}  {cycles} cycles");
+        eprint!("\r{}", line(leds));
         let _ = std::io::stderr().flush();
     }
 
-    fn end(&self) {
-        if self.shown.is_some() {
+    /// Leaves the line of what is now.
+    fn end(&mut self) {
+        if self.shown.take().is_some() {
             eprintln!();
         }
     }

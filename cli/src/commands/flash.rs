@@ -1,14 +1,12 @@
 //! `quern fpga flash`: an image and a program into the board's flash.
 
 use crate::arguments::FpgaFlash;
-use crate::commands::run::model_name;
 use crate::progress::Spinner;
+use crate::standalone::Standalone;
 use crate::{files, table};
 use miette::{IntoDiagnostic, Result};
-use quern_compiler::{compile, Options};
 use quern_fpga::flash::{self, Programmer, Usb, Write};
-use quern_isa::standalone::{self, FLASH_BYTES, MOST_CLASSES};
-use quern_isa::CU;
+use quern_isa::standalone::FLASH_BYTES;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -54,10 +52,17 @@ pub fn flash(arguments: &FpgaFlash) -> Result<()> {
             .collect(),
         flashed: !arguments.dry_run,
     };
-    match arguments.json {
-        true => files::print_json(&report),
-        false => print(&report),
+    if arguments.json {
+        return files::print_json(&report);
     }
+    print(&report)?;
+    if let Some(model) = &arguments.program {
+        eprintln!(
+            "the board runs it for what `quern board classify {} --input X.npy` sends",
+            model.display()
+        );
+    }
+    Ok(())
 }
 
 fn write(writes: &[Write], programmer: Programmer) -> Result<()> {
@@ -74,22 +79,8 @@ fn write(writes: &[Write], programmer: Programmer) -> Result<()> {
 
 /// Compiles a model for the board alone.
 fn program(model: &Path) -> Result<Write> {
-    let options = Options {
-        batch: Some(1),
-        name: Some(model_name(model)),
-    };
-    let compiled = compile(&files::read(model)?, &CU, &options)?;
-    let classes = compiled.scores().unwrap_or(0);
-    if !(1..=MOST_CLASSES).contains(&classes) {
-        eprintln!(
-            "{}: no class on the LEDs, it has other outputs than 1 to {MOST_CLASSES} scores",
-            model.display()
-        );
-    }
-    eprintln!("the image does not run programs from flash yet (docs/board.md): a host still does");
-    let bytes = standalone::to_flash(&compiled.program, classes).into_diagnostic()?;
     let file = PathBuf::from(PROGRAM_FILE);
-    files::write(&file, &bytes)?;
+    files::write(&file, &Standalone::new(model)?.bytes)?;
     Write::program(&file).into_diagnostic()
 }
 

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod bench_networks;
 pub mod board;
+pub mod classify;
 pub mod compile;
 pub mod demo;
 pub mod flash;

@@ -1,5 +1,5 @@
-// A board's top module under Verilator behind a C interface, for pins.rs: a clock, and a
-// serial line at both ends.
+// A board's top module under Verilator behind a C interface, for pins.rs: a clock, a
+// serial line at both ends, and a flash chip that pins.rs has.
 
 #include <cstdint>
 #include <memory>
@@ -40,6 +40,16 @@ struct Listener {
     }
 };
 
+// What is at the chip's pins in a cycle, and what it makes of it: the levels of data 0 and
+// data 1 in this cycle.
+using Chip = uint8_t (*)(void* chip, uint8_t select_n, uint8_t clock, uint8_t drive,
+                         uint8_t data0);
+
+struct Flash {
+    Chip cycle;
+    void* chip;
+};
+
 struct Pins {
     VerilatedContext context;
     Vquern top{&context, ""};
@@ -49,10 +59,17 @@ struct Pins {
         top.board_clock = 0;
         top.reset_n = 1;
         top.rx = 1;
+        top.flash_data0 = 1;
+        top.flash_data1 = 1;
         top.eval();
     }
 
-    void cycle() {
+    void cycle(const Flash& flash) {
+        const uint8_t levels =
+            flash.cycle(flash.chip, top.flash_select_n, top.flash_clock,
+                        top.flash_data0_drive, top.flash_data0_out);
+        top.flash_data0 = levels & 1;
+        top.flash_data1 = levels >> 1 & 1;
         top.board_clock = 1;
         top.eval();
         top.board_clock = 0;
@@ -62,13 +79,14 @@ struct Pins {
 
 struct Line {
     Pins& pins;
+    Flash flash;
     double bit_cycles;
     uint8_t* received;
     uint64_t room;
     uint64_t count = 0;
 
     void cycle() {
-        pins.cycle();
+        pins.cycle(flash);
         if (pins.listener.sample(pins.top.tx, bit_cycles) && count < room)
             received[count++] = pins.listener.byte;
     }
@@ -96,18 +114,19 @@ uint8_t quern_pins_leds(const Pins* pins) { return pins->top.leds; }
 
 // Holds the line at a level. Bytes that arrive go to `received`, those beyond `room` are
 // lost; returns their number.
-uint64_t quern_pins_hold(Pins* pins, uint8_t level, uint64_t cycles, double bit_cycles,
-                         uint8_t* received, uint64_t room) {
-    Line line{*pins, bit_cycles, received, room};
+uint64_t quern_pins_hold(Pins* pins, Chip cycle, void* chip, uint8_t level, uint64_t cycles,
+                         double bit_cycles, uint8_t* received, uint64_t room) {
+    Line line{*pins, {cycle, chip}, bit_cycles, received, room};
     pins->top.rx = level;
-    for (uint64_t cycle = 0; cycle < cycles; ++cycle) line.cycle();
+    for (uint64_t done = 0; done < cycles; ++done) line.cycle();
     return line.count;
 }
 
 // Sends one byte at `sender_cycles` a bit, listens at `bit_cycles`.
-uint64_t quern_pins_send(Pins* pins, uint8_t byte, double sender_cycles, double bit_cycles,
-                         uint8_t* received, uint64_t room) {
-    Line line{*pins, bit_cycles, received, room};
+uint64_t quern_pins_send(Pins* pins, Chip cycle, void* chip, uint8_t byte,
+                         double sender_cycles, double bit_cycles, uint8_t* received,
+                         uint64_t room) {
+    Line line{*pins, {cycle, chip}, bit_cycles, received, room};
     const unsigned frame = 1u << 9 | static_cast<unsigned>(byte) << 1;
     uint64_t done = 0;
     for (int bit = 0; bit < 10; ++bit) {

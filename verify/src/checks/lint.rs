@@ -1,7 +1,7 @@
 //! RustHDL against Verilog, statically: every block of every configuration.
 
 use crate::check::{Check, Evidence, Figures, Group, Obstacle, Outcome, Session};
-use quern_fpga::{BoardCore, Standalone};
+use quern_fpga::BoardCore;
 use quern_hdl::verilog::unit_of;
 use quern_hdl::{Asic16, Cu, Tiny};
 use quern_isa::link::Identity;
@@ -107,12 +107,11 @@ pub fn review(root: &Path) -> Result<(Review, Vec<(String, String)>), Obstacle> 
     let unit = |block: &dyn Block| unit_of(block).map(|unit| unit.name);
     // The blocks are the same whatever the board says of itself.
     let identity = Identity::new(&CU, 0, CU.clock_hz as u32, 70);
-    let designs: [(&str, Box<dyn Block>); 5] = [
+    let designs: [(&str, Box<dyn Block>); 4] = [
         ("tiny", Box::new(Tiny::tiny())),
         ("cu", Box::new(Cu::cu())),
         ("asic16", Box::new(Asic16::asic16())),
         ("board", Box::new(BoardCore::new(&identity))),
-        ("standalone", Box::new(Standalone::new(&CU))),
     ];
     let mut findings: Vec<Finding> = Vec::new();
     let mut looked_at = Vec::new();
