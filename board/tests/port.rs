@@ -4,50 +4,18 @@ mod line;
 
 use line::{bench, expected, DIVISOR};
 use quern_board::{Link, LinkError, SerialTransport};
-use quern_testbench::virtual_board::{Controls, VirtualBoard};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use quern_testbench::virtual_board::Running;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const BAUD: u32 = 1_000_000;
 
-/// A board in a thread of its own, until it is unplugged.
-struct Plugged {
-    port: String,
-    controls: Arc<Controls>,
-    thread: Option<JoinHandle<()>>,
+fn plugged() -> Running {
+    Running::start(bench()).unwrap()
 }
 
-impl Plugged {
-    fn new() -> Plugged {
-        let mut board = VirtualBoard::new(bench()).unwrap();
-        let port = board.port().to_str().unwrap().to_owned();
-        let controls = Arc::new(Controls::default());
-        let theirs = controls.clone();
-        let thread = thread::spawn(move || board.run(&theirs, |_, _| {}).unwrap());
-        Plugged {
-            port,
-            controls,
-            thread: Some(thread),
-        }
-    }
-
-    fn open(&self) -> Link<SerialTransport> {
-        Link::open(SerialTransport::open(&self.port, BAUD).unwrap()).unwrap()
-    }
-
-    fn unplug(&mut self) {
-        self.controls.stop();
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
-        }
-    }
-}
-
-impl Drop for Plugged {
-    fn drop(&mut self) {
-        self.unplug();
-    }
+fn open(board: &Running) -> Link<SerialTransport> {
+    Link::open(SerialTransport::open(board.port(), BAUD).unwrap()).unwrap()
 }
 
 /// One board at a time: what one test gives back, the system gives to the next.
@@ -56,8 +24,8 @@ static DESK: Mutex<()> = Mutex::new(());
 #[test]
 fn a_stream_passes_through_a_port() {
     let _desk = DESK.lock().unwrap_or_else(PoisonError::into_inner);
-    let board = Plugged::new();
-    let mut link = board.open();
+    let board = plugged();
+    let mut link = open(&board);
     assert_eq!(link.identity().divisor, DIVISOR);
     let stream: Vec<u8> = (0..2000u32).map(|i| ((i * i) >> 3) as u8).collect();
     let (mut sent, mut output) = (0, Vec::new());
@@ -72,11 +40,11 @@ fn a_stream_passes_through_a_port() {
 #[test]
 fn a_board_that_is_unplugged_in_the_middle_is_gone_and_another_works() {
     let _desk = DESK.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut board = Plugged::new();
-    let mut link = board.open();
+    let mut board = plugged();
+    let mut link = open(&board);
     link.offer(&[1, 2, 3]);
     link.exchange().unwrap();
-    board.unplug();
+    board.unplug().unwrap();
     let begin = Instant::now();
     let error = loop {
         link.offer(&[4]);
@@ -92,6 +60,6 @@ fn a_board_that_is_unplugged_in_the_middle_is_gone_and_another_works() {
         begin.elapsed()
     );
     // A board that comes later is none the worse.
-    let again = Plugged::new();
-    assert_eq!(again.open().identity().divisor, DIVISOR);
+    let again = plugged();
+    assert_eq!(open(&again).identity().divisor, DIVISOR);
 }

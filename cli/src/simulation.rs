@@ -5,18 +5,15 @@ use crate::arguments::Origin;
 use crate::commands::fpga;
 use crate::files;
 use crate::progress::Spinner;
-use miette::{miette, IntoDiagnostic, Result};
+use miette::{IntoDiagnostic, Result};
 use quern_fpga::cache::Cache;
 use quern_fpga::flow::{self, BuildOptions};
 use quern_fpga::pins::CLOCK_HZ;
 use quern_fpga::{decode, image, top, Board};
 use quern_isa::CU;
 use quern_testbench::verilator::pins::Pins;
-use quern_testbench::virtual_board::{Controls, VirtualBoard};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::path::Path;
 
 /// Clock cycles of a serial bit where a choice exists: few, so that the simulation talks
 /// fast.
@@ -71,44 +68,4 @@ fn packed(file: Option<&Path>, board: Board) -> Result<Vec<u8>> {
     })
     .into_diagnostic()?;
     fs::read(options.out_dir.join(image::BITSTREAM)).into_diagnostic()
-}
-
-/// A simulated board in a thread of its own, behind its pseudo-terminal.
-pub struct Running {
-    pub port: PathBuf,
-    controls: Arc<Controls>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Running {
-    pub fn start(simulated: Simulated) -> Result<Running> {
-        let mut board = VirtualBoard::new(simulated.pins).into_diagnostic()?;
-        let port = board.port().to_owned();
-        let controls = Arc::new(Controls::default());
-        let theirs = controls.clone();
-        let thread = std::thread::spawn(move || {
-            // The driver on the other side notices, and says more than this error would.
-            let _ = board.run(&theirs, |_, _| {});
-        });
-        Ok(Running {
-            port,
-            controls,
-            thread: Some(thread),
-        })
-    }
-
-    /// As the driver opens it.
-    pub fn port(&self) -> Result<&str> {
-        let port = self.port.to_str();
-        port.ok_or_else(|| miette!("{} has no plain name", self.port.display()))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.controls.stop();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
 }

@@ -2,12 +2,13 @@
 
 use crate::arguments::{Origin, Target};
 use crate::progress::Progress;
-use crate::simulation::{self, Running};
+use crate::simulation;
 use miette::{miette, IntoDiagnostic, Result};
 use quern_board::{port, Board, Expected, Link, LinkError, SerialTransport};
 use quern_isa::{Config, Inspect, Machine, MachineError, Program, Reference, Run};
 use quern_testbench::rtl::Rtl;
 use quern_testbench::verilator::Verilator;
+use quern_testbench::virtual_board::Running;
 use std::path::Path;
 
 /// Builds the machine, or opens a session with it.
@@ -24,9 +25,10 @@ pub fn machine(
                 image: image.clone(),
                 board: Default::default(),
             };
-            let running = Running::start(simulation::pins(&origin)?)?;
+            let simulated = simulation::pins(&origin)?;
+            let running = Running::start(simulated.pins).into_diagnostic()?;
             Ok(Box::new(SimulatedBoard {
-                board: board(Some(running.port()?), config, baud)?,
+                board: board(Some(running.port()), config, baud)?,
                 _running: running,
             }))
         }

@@ -16,8 +16,8 @@ pub mod coverage;
 mod library;
 pub mod pins;
 
-pub(crate) use build::{build_directory, include_directory, tools};
-pub use build::{is_installed, Model, VerilatorError};
+pub(crate) use build::{build_directory, include_directory, include_options, tools};
+pub use build::{is_installed, Model, VerilatorError, FAULT};
 
 use crate::driver::{Beat, Burst, Cycle, Driven, Pacing, StreamPorts, MAX_BEAT_BYTES};
 use library::{Library, Simulation};
@@ -116,6 +116,13 @@ impl Supply {
         Ok(Verilator {
             driven: Driven::new(VerilatedCore::of(self, seed)?),
         })
+    }
+
+    /// The same with gaps in its streams, as campaigns of random programs want it.
+    pub fn paced(&self, seed: i32, pacing: Pacing) -> Result<Box<dyn Inspect>, String> {
+        let mut core = self.power(seed).map_err(|error| error.to_string())?;
+        core.set_pacing(pacing);
+        Ok(Box::new(core))
     }
 }
 

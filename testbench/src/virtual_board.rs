@@ -18,6 +18,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 /// A program runs, in the status LEDs.
 const BUSY_LED: u8 = 0x02;
@@ -155,5 +157,47 @@ impl VirtualBoard {
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// A board in a thread of its own, until it is unplugged.
+pub struct Running {
+    port: String,
+    controls: Arc<Controls>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Running {
+    pub fn start(pins: Pins) -> io::Result<Running> {
+        let mut board = VirtualBoard::new(pins)?;
+        let port = board.port().display().to_string();
+        let controls = Arc::new(Controls::default());
+        let theirs = controls.clone();
+        let thread = Some(thread::spawn(move || board.run(&theirs, |_, _| {})));
+        Ok(Running {
+            port,
+            controls,
+            thread,
+        })
+    }
+
+    /// The pseudo-terminal, to be opened like a serial port.
+    pub fn port(&self) -> &str {
+        &self.port
+    }
+
+    /// Ends the simulation. What went wrong in it the driver has noticed, too.
+    pub fn unplug(&mut self) -> io::Result<()> {
+        self.controls.stop();
+        let ended = self.thread.take().map(JoinHandle::join);
+        ended.map_or(Ok(()), |ended| {
+            ended.unwrap_or_else(|_| Err(io::Error::other("the simulation panicked")))
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.unplug();
     }
 }

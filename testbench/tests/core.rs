@@ -7,7 +7,9 @@ use quern_isa::{
     ERROR_MISMATCH, ISA_VERSION, TINY,
 };
 use quern_testbench::driver::Pacing;
-use quern_testbench::programs::{self, load_everything, random_program, raw, Random, Writer};
+use quern_testbench::programs::{
+    self, load_everything, random_program, random_recipe, raw, Random, Writer,
+};
 use quern_testbench::rtl::Rtl;
 
 /// Runs a program on both and compares everything. Memories carry over from run to
@@ -318,23 +320,11 @@ fn expect_error(rtl: &mut Rtl, program: &Program, code: u8) {
     assert!(ports.cycle(None, true).unwrap().idle);
 }
 
-/// The bytes that a program sends.
-fn sent(program: &Program) -> Vec<u8> {
-    let segments = program.segments.iter();
-    segments
-        .filter_map(|segment| match segment {
-            quern_isa::Segment::Send(bytes) => Some(bytes.as_slice()),
-            _ => None,
-        })
-        .collect::<Vec<_>>()
-        .concat()
-}
-
 #[test]
 fn reset_in_the_middle_of_anything_leaves_the_core_idle_and_right() {
     let config = &TINY;
-    let program = random_program(config, 400, 12);
-    let stream = sent(&program);
+    let recipe = random_recipe(config, &mut Random(400), 12).sent_only();
+    let stream = recipe.stream().unwrap();
     let mut rtl = Rtl::new(config).unwrap();
     let mut random = Random(4);
     for _ in 0..40 {
@@ -402,7 +392,7 @@ fn a_vector_cut_off_by_a_reset_moves_no_later_address() {
         lane: 0,
         zero_points: [0, 0],
     }));
-    let stream = sent(&writer.halt());
+    let stream = writer.recipe().stream().unwrap();
     let mut writer = Writer::new(config);
     let mut random = Random(6);
     writer.load(Space::Activations, 0, &random.bytes(2 * config.lanes));

@@ -32,11 +32,7 @@ fn on_verilator(config: &Config, part: u64) {
     let result = campaign(
         config,
         seeds(part, SEEDS),
-        &mut |pacing| {
-            let mut core = supply.power(0).map_err(|error| error.to_string())?;
-            core.set_pacing(pacing);
-            Ok(Box::new(core) as Box<dyn Inspect>)
-        },
+        &mut |pacing| supply.paced(0, pacing),
         &mut bins,
     );
     report(config, result, &bins);
@@ -86,24 +82,15 @@ campaigns! {
     programs_on_tiny_in_rust_hdl: on_rtl(&TINY, 6, 6);
 }
 
-/// A fault that only the largest byte of several shows, and only for large bytes.
 #[test]
 fn a_seeded_fault_is_found_and_shrunk() {
-    let mut model = Model::of(&TINY).unwrap();
-    let right = "wire greater = held > value[7:0];";
-    let wrong = "wire greater = held > value[7:0] && held != 8'hff;";
-    assert_eq!(model.verilog.text.matches(right).count(), 1);
-    model.verilog.text = model.verilog.text.replace(right, wrong);
+    let model = Model::of(&TINY).unwrap().with_fault();
     let supply = Supply::of(&model).unwrap();
     let mut bins = Bins::new(&TINY);
     let ended = campaign(
         &TINY,
         0..1000,
-        &mut |pacing| {
-            let mut core = supply.power(0).map_err(|error| error.to_string())?;
-            core.set_pacing(pacing);
-            Ok(Box::new(core) as Box<dyn Inspect>)
-        },
+        &mut |pacing| supply.paced(0, pacing),
         &mut bins,
     )
     .unwrap_err();

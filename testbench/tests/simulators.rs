@@ -1,20 +1,11 @@
 //! The whole core in Icarus and from an unknown start.
 
 use quern_hdl::verilog;
-use quern_isa::{Config, Inspect, Machine, Reference, ASIC16, CONFIGS, TINY};
+use quern_isa::{Machine, Reference, ASIC16, CONFIGS, TINY};
 use quern_testbench::icarus::{self, without_start_values, IcarusError};
 use quern_testbench::programs::coverage::Bins;
-use quern_testbench::programs::{campaign, random_recipe, Gaps, Random, Recipe, Step};
+use quern_testbench::programs::{campaign, random_recipe, Gaps, Random, Recipe};
 use quern_testbench::verilator::{Model, Supply};
-
-/// A program that loads nothing from host memory.
-fn recipe(config: &Config, seed: u64, length: usize) -> Recipe {
-    let mut recipe = random_recipe(config, &mut Random(seed), length);
-    recipe
-        .steps
-        .retain(|step| !matches!(step, Step::LoadStored { .. }));
-    recipe
-}
 
 fn reference(recipe: &Recipe) -> (Vec<u8>, quern_isa::Counters) {
     let program = recipe.program();
@@ -31,7 +22,7 @@ fn the_core_does_in_icarus_what_the_reference_does_without_unknown_outputs() {
     let mut unknown = verilog.clone();
     unknown.text = without_start_values(&verilog.text);
     for (seed, gaps) in (0..).zip(Gaps::ALL) {
-        let recipe = recipe(&TINY, seed, 12);
+        let recipe = random_recipe(&TINY, &mut Random(seed), 12).sent_only();
         let (host, counters) = reference(&recipe);
         for verilog in [&verilog, &unknown] {
             let run = icarus::run(verilog, &recipe, gaps, true)
@@ -50,7 +41,7 @@ fn the_core_does_in_icarus_what_the_reference_does_without_unknown_outputs() {
 fn an_unknown_output_is_seen() {
     let mut verilog = verilog::core(&TINY).unwrap();
     verilog.text = without_start_values(&verilog.text);
-    let recipe = recipe(&TINY, 1, 3);
+    let recipe = random_recipe(&TINY, &mut Random(1), 3).sent_only();
     let result = icarus::run(&verilog, &recipe, Gaps::None, false);
     assert!(
         matches!(result, Err(IcarusError::Unknown { .. })),
@@ -74,9 +65,7 @@ fn a_random_start_changes_nothing() {
             1 << 50..(1 << 50) + 20,
             &mut |pacing| {
                 start += 1;
-                let mut core = supply.power(start).map_err(|error| error.to_string())?;
-                core.set_pacing(pacing);
-                Ok(Box::new(core) as Box<dyn Inspect>)
+                supply.paced(start, pacing)
             },
             &mut bins,
         );

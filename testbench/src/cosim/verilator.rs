@@ -10,7 +10,7 @@
 //! runtime is compiled once for all of them.
 
 use super::CosimError;
-use crate::verilator::{build_directory, include_directory, tools};
+use crate::verilator::{build_directory, include_directory, include_options, tools};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -112,15 +112,11 @@ fn program(unit: &str, verilog: &str, ports: &str) -> Result<PathBuf, CosimError
     }
     all += REPLAY;
     std::fs::write(path.join("all.cpp"), all)?;
-    let include = include_directory()?;
     let mut arguments: Vec<String> = COMPILER_OPTIONS.iter().map(|o| o.to_string()).collect();
-    arguments.extend([
-        format!("-I{}", runtime.display()),
-        "-Imodel".to_owned(),
-        format!("-I{}", include.display()),
-        format!("-I{}", include.join("vltstd").display()),
-        "all.cpp".to_owned(),
-    ]);
+    // Before Verilator's own: the compiled header is there.
+    arguments.push(format!("-I{}", runtime.display()));
+    arguments.extend(include_options()?);
+    arguments.push("all.cpp".to_owned());
     for source in RUNTIME {
         arguments.push(runtime.join(object(source)).display().to_string());
     }
@@ -146,10 +142,7 @@ fn runtime(unit: &str, models: &Path) -> Result<PathBuf, CosimError> {
         .prefix(".runtime-")
         .tempdir_in(models)?;
     let path = workshop.path();
-    let includes = [
-        format!("-I{}", include.display()),
-        format!("-I{}", include.join("vltstd").display()),
-    ];
+    let includes = include_options()?;
     let compile = |source: &str, language: &[&str], output: &str| {
         let source = include.join(source).display().to_string();
         let mut arguments = COMPILER_OPTIONS.to_vec();

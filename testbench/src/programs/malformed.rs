@@ -4,11 +4,11 @@
 //! more is taken, `idle` stays down. A truncated program leaves the core waiting. A
 //! reset ends both, and the next program runs as after power-up.
 
-use super::{agree, random_recipe, Gaps, Random, Step};
+use super::{agree, random_recipe, Gaps, Random};
 use crate::driver::StreamPorts;
 use quern_isa::{
-    Config, Inspect, Instruction, MachineError, Program, Segment, Waits, ERROR_ILLEGAL,
-    ERROR_MISMATCH, INSTRUCTION_BYTES, ISA_VERSION,
+    Config, Inspect, Instruction, MachineError, Waits, ERROR_ILLEGAL, ERROR_MISMATCH,
+    INSTRUCTION_BYTES, ISA_VERSION,
 };
 
 /// What can be wrong with the next instruction.
@@ -76,28 +76,11 @@ pub fn faults(config: &Config) -> Vec<Fault> {
 /// A random program's beginning, with units under way, as the bytes of its stream.
 pub fn opening(config: &Config, random: &mut Random) -> Vec<u8> {
     let length = random.within(0, 6);
-    let mut recipe = random_recipe(config, random, length);
-    // What comes from host memory waits for the core's output; everything else can
-    // be sent at once.
-    recipe
-        .steps
-        .retain(|step| !matches!(step, Step::LoadStored { .. }));
-    let mut stream = sent(&recipe.program());
+    let recipe = random_recipe(config, random, length).sent_only();
+    let mut stream = recipe.stream().expect("nothing stored is loaded");
     let halt = config.instruction_beats() * config.stream_bytes;
     stream.truncate(stream.len() - halt);
     stream
-}
-
-fn sent(program: &Program) -> Vec<u8> {
-    program
-        .segments
-        .iter()
-        .filter_map(|segment| match segment {
-            Segment::Send(bytes) => Some(bytes.as_slice()),
-            _ => None,
-        })
-        .collect::<Vec<_>>()
-        .concat()
 }
 
 /// Cycles in which a stopped core is watched.

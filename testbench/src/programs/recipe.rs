@@ -30,6 +30,12 @@ pub enum Step {
     },
 }
 
+impl Step {
+    fn loads_stored(&self) -> bool {
+        matches!(self, Step::LoadStored { .. })
+    }
+}
+
 /// A program before assembly; `begin` and `halt` go without saying.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipe {
@@ -77,6 +83,28 @@ impl Recipe {
             }
         }
         assembler.finish(host_bytes, Region::default(), Region::default())
+    }
+
+    /// Without the steps that load what the core has stored: the rest can be sent at once.
+    pub fn sent_only(mut self) -> Recipe {
+        self.steps.retain(|step| !step.loads_stored());
+        self
+    }
+
+    /// All that goes to the core; none if some of it has to come from the core first.
+    pub fn stream(&self) -> Option<Vec<u8>> {
+        if self.steps.iter().any(Step::loads_stored) {
+            return None;
+        }
+        let sent = self.program().segments.into_iter();
+        Some(
+            sent.filter_map(|segment| match segment {
+                Segment::Send(bytes) => Some(bytes),
+                _ => None,
+            })
+            .flatten()
+            .collect(),
+        )
     }
 }
 

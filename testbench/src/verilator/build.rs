@@ -66,7 +66,24 @@ impl Model {
             random_start: false,
         })
     }
+
+    /// With [`FAULT`], which every campaign of random programs has to find.
+    ///
+    /// # Panics
+    /// When the core does not have the expression any more.
+    pub fn with_fault(mut self) -> Model {
+        let text = &mut self.verilog.text;
+        assert_eq!(text.matches(SOUND).count(), 1, "the core has no `{SOUND}`");
+        *text = text.replace(SOUND, FAULT);
+        self
+    }
 }
+
+const SOUND: &str = "wire greater = held > value[7:0];";
+
+/// What [`Model::with_fault`] writes: only the largest byte of several shows it, and only
+/// for large bytes.
+pub const FAULT: &str = "wire greater = held > value[7:0] && held != 8'hff;";
 
 /// Everything that decides what a model is, beside Verilog, shim and tools.
 const VERILATOR_OPTIONS: &[&str] = &[
@@ -204,6 +221,16 @@ pub fn include_directory() -> Result<PathBuf, VerilatorError> {
     Ok(Path::new(root.trim()).join("include"))
 }
 
+/// Where the C++ of a model in `model` finds what it includes.
+pub fn include_options() -> Result<[String; 3], VerilatorError> {
+    let root = include_directory()?;
+    Ok([
+        "-Imodel".to_owned(),
+        format!("-I{}", root.display()),
+        format!("-I{}", root.join("vltstd").display()),
+    ])
+}
+
 /// Verilator's configuration file, which keeps the array's columns functions of their own. All of them in one
 /// would run no faster, and take g++ minutes.
 fn settings(verilog: &str) -> String {
@@ -251,12 +278,7 @@ fn build(
     let objects = recipe.objects();
     arguments.extend(MAKE_OPTIONS.iter().chain(&objects));
     run("make", &arguments)?;
-    let root = include_directory()?;
-    let includes = [
-        "-Imodel".to_owned(),
-        format!("-I{}", root.display()),
-        format!("-I{}", root.join("vltstd").display()),
-    ];
+    let includes = include_options()?;
     let mut arguments = vec!["-O3", "-shared", "-fPIC", "-std=c++17"];
     let defines = recipe.defines();
     arguments.extend(includes.iter().chain(&defines).map(String::as_str));

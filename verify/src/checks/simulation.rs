@@ -4,14 +4,12 @@ use super::host::CARGO;
 use crate::check::{Check, Evidence, Figures, Group, Mode, Obstacle, Outcome, Session};
 use crate::tool::Tool;
 use quern_hdl::verilog;
-use quern_isa::{Config, Inspect, Machine, Reference, CONFIGS, TINY};
+use quern_isa::{Machine, Reference, CONFIGS, TINY};
 use quern_testbench::cosim::{BOTH, LOG};
 use quern_testbench::icarus::{self, without_start_values, IcarusError};
 use quern_testbench::programs::coverage::Bins;
-use quern_testbench::programs::{
-    campaign, malformed, random_recipe, Ended, Gaps, Random, Recipe, Step,
-};
-use quern_testbench::verilator::{Model, Supply, Verilator};
+use quern_testbench::programs::{campaign, malformed, random_recipe, Ended, Gaps, Random};
+use quern_testbench::verilator::{Model, Supply, Verilator, FAULT};
 use std::time::Duration;
 
 pub fn all() -> Vec<Check> {
@@ -127,21 +125,14 @@ fn programs(session: &Session) -> Result<Outcome, Obstacle> {
         }
         session.progress(i + 1, CONFIGS.len() + 1);
     }
-    // A fault that only the largest byte of several shows, and only for large bytes.
-    let right = "wire greater = held > value[7:0];";
-    let wrong = "wire greater = held > value[7:0] && held != 8'hff;";
-    let mut model = Model::of(&TINY).map_err(other)?;
-    if model.verilog.text.matches(right).count() != 1 {
-        return Err(Obstacle::Other(format!("the core has no `{right}`")));
-    }
-    model.verilog.text = model.verilog.text.replace(right, wrong);
+    let model = Model::of(&TINY).map_err(other)?.with_fault();
     let caught = matches!(run(&model, 0..1000)?, Err(Ended::Failure(_)));
     Ok(outcome
         .figures(Figures {
             random_programs: Some(all),
             ..Figures::default()
         })
-        .control(wrong, caught))
+        .control(FAULT, caught))
 }
 
 /// Programs and cycles, or the program that fails.
@@ -151,11 +142,7 @@ fn run(model: &Model, seeds: std::ops::Range<u64>) -> Result<Result<(u64, u64), 
     let done = campaign(
         &model.config,
         seeds,
-        &mut |pacing| {
-            let mut core = supply.power(0).map_err(|error| error.to_string())?;
-            core.set_pacing(pacing);
-            Ok(Box::new(core) as Box<dyn Inspect>)
-        },
+        &mut |pacing| supply.paced(0, pacing),
         &mut bins,
     );
     Ok(done.map(|done| (done.programs, done.cycles)))
@@ -195,7 +182,7 @@ fn unknown_start(session: &Session) -> Result<Outcome, Obstacle> {
     let mut verilog = verilog::core(&TINY).map_err(other)?;
     verilog.text = without_start_values(&verilog.text);
     for (seed, gaps) in (session.seed..session.seed + seeds).zip(Gaps::ALL.into_iter().cycle()) {
-        let recipe = sent_only(&TINY, seed, 12);
+        let recipe = random_recipe(&TINY, &mut Random(seed), 12).sent_only();
         let program = recipe.program();
         let mut host = vec![0; program.host_bytes as usize];
         let golden = Reference::new(TINY)
@@ -218,7 +205,8 @@ fn unknown_start(session: &Session) -> Result<Outcome, Obstacle> {
             Ok(_) => {}
         }
     }
-    let without_reset = icarus::run(&verilog, &sent_only(&TINY, 1, 3), Gaps::None, false);
+    let short = random_recipe(&TINY, &mut Random(1), 3).sent_only();
+    let without_reset = icarus::run(&verilog, &short, Gaps::None, false);
     Ok(Outcome::shown(Evidence::Simulated)
         .seed(session.seed)
         .detail("programs", seeds)
@@ -226,15 +214,6 @@ fn unknown_start(session: &Session) -> Result<Outcome, Obstacle> {
             "the core is not reset",
             matches!(without_reset, Err(IcarusError::Unknown { .. })),
         ))
-}
-
-/// A program that loads nothing from host memory.
-fn sent_only(config: &Config, seed: u64, length: usize) -> Recipe {
-    let mut recipe = random_recipe(config, &mut Random(seed), length);
-    recipe
-        .steps
-        .retain(|step| !matches!(step, Step::LoadStored { .. }));
-    recipe
 }
 
 fn other(error: impl std::fmt::Display) -> Obstacle {
