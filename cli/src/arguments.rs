@@ -2,6 +2,7 @@
 
 use crate::simulation::FAST_DIVISOR;
 use clap::{Args, Parser, Subcommand};
+use quern_fpga::cache::Cache;
 use quern_fpga::flash::Programmer;
 use quern_fpga::Board;
 use quern_isa::{Config, CONFIGS};
@@ -379,12 +380,8 @@ pub struct FpgaBuild {
     #[arg(long, value_name = "N", default_value_t = quern_fpga::flow::SEEDS,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub seeds: u32,
-    /// Placements at a time [default: the machine's cores]
-    #[arg(long, value_name = "N", value_parser = positive)]
-    pub jobs: Option<usize>,
-    /// Run every step, whatever the cache has
-    #[arg(long)]
-    pub no_cache: bool,
+    #[command(flatten)]
+    pub effort: Effort,
     /// Folder for the image and the tools' reports [default: build/fpga/NAME]
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -437,6 +434,41 @@ pub struct Bench {
 pub enum BenchWhat {
     /// What networks cost on each configuration: cycles, utilisation, bytes streamed
     Networks(BenchNetworks),
+    /// What a multiply-accumulate costs on the FPGA: logic cells, and the clock of several
+    /// placements, beside the same array with inferred multipliers (needs Yosys, nextpnr)
+    Fpga(BenchFpga),
+}
+
+/// What a run of the FPGA tools may take, and reuse.
+#[derive(Args)]
+pub struct Effort {
+    /// Placements at a time [default: the machine's cores]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub jobs: Option<usize>,
+    /// Run every step, whatever the cache has
+    #[arg(long)]
+    pub no_cache: bool,
+}
+
+impl Effort {
+    pub fn cache(&self) -> Cache {
+        match self.no_cache {
+            true => Cache::none(),
+            false => Cache::of_user(),
+        }
+    }
+}
+
+#[derive(Args)]
+pub struct BenchFpga {
+    /// Placements of each design
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub seeds: u32,
+    #[command(flatten)]
+    pub effort: Effort,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args)]

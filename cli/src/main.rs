@@ -38,6 +38,7 @@ fn main() -> Result<()> {
         },
         Some(Command::Bench(arguments)) => match &arguments.what {
             None => commands::bench::run(&arguments),
+            Some(BenchWhat::Fpga(fpga)) => commands::bench_fpga::run(fpga),
             Some(BenchWhat::Networks(networks)) => commands::bench_networks::run(networks),
         },
     }

@@ -124,6 +124,12 @@ fn has_board(config: &Config) -> Result<(), BuildError> {
     })
 }
 
+/// The Verilog of the image as it is built by default, and its clock in MHz.
+pub fn released() -> Result<(String, f64), BuildError> {
+    let clock = CoreClock::at_most(CU.clock_hz)?;
+    Ok((top::verilog(clock.divisor(), clock.pll)?, clock.mhz()))
+}
+
 /// Clock cycles of a serial bit in the image for this clock.
 pub fn divisor(clock_hz: u64) -> u16 {
     ((clock_hz + BAUD / 2) / BAUD) as u16

@@ -7,7 +7,7 @@
 
 use crate::cache::{Cache, Key, Origin};
 use crate::error::BuildError;
-use crate::layout::{self, Layout, Stretch};
+use crate::layout::{self, Layout, Stretch, UnitUse};
 use crate::placement::{self, Outcome, CONSTRAINTS, FILES, LAYOUT, ROUTED, TIMING};
 use crate::report::{Attempt, Placed};
 use crate::synthesis::{self, CellCounts, NETLIST, NETLIST_VERILOG};
@@ -63,6 +63,14 @@ pub struct Search {
     pub attempts: Vec<Attempt>,
 }
 
+/// A placement that is measured, not used.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    pub placed: Placed,
+    /// The largest first.
+    pub units: Vec<UnitUse>,
+}
+
 impl Recipe<'_> {
     /// Makes the netlist in `folder`.
     pub fn synthesise(
@@ -83,6 +91,48 @@ impl Recipe<'_> {
         cache: &Cache,
         folder: &Path,
     ) -> Result<Search, BuildError> {
+        let meets = |placed: &Placed| placed.fmax_mhz >= self.clock_mhz;
+        let search = self.judge(self.search(&meets, toolchain, cache, folder))?;
+        match search.found {
+            Some((seed, _)) => placement::keep(folder, self.seeds, seed)?,
+            None => placement::discard(folder, self.seeds)?,
+        }
+        Ok(search)
+    }
+
+    /// Places the netlist in `folder` with every seed. None of the files stay.
+    pub fn place_all(
+        &self,
+        toolchain: &Toolchain,
+        cache: &Cache,
+        folder: &Path,
+    ) -> Result<Vec<(u32, Option<Sample>)>, BuildError> {
+        let outcomes = self.search(&|_| false, toolchain, cache, folder);
+        let mut samples = Vec::new();
+        for (seed, outcome) in &outcomes {
+            let sample = match outcome {
+                Ok(placed) => Some(Sample {
+                    placed: *placed,
+                    units: read_layout(&placement::folder_of(folder, *seed))?.units(),
+                }),
+                Err(_) => None,
+            };
+            samples.push((*seed, sample));
+        }
+        // A failure of all of them is reported as such.
+        self.judge(outcomes)?;
+        placement::discard(folder, self.seeds)?;
+        Ok(samples)
+    }
+
+    /// Places with one seed after the other up to the first that `meets`.
+    fn search(
+        &self,
+        meets: &(dyn Fn(&Placed) -> bool + Sync),
+        toolchain: &Toolchain,
+        cache: &Cache,
+        folder: &Path,
+    ) -> Vec<Outcome> {
         let inputs = synthesis::inputs(self.verilog, self.top);
         let netlist = netlist_key(&inputs, toolchain).to_string();
         let place = |seed: u32, stop: &dyn Fn() -> bool| {
@@ -101,13 +151,7 @@ impl Recipe<'_> {
             let text = read(&own, TIMING)?;
             Placed::parse(&text).ok_or(BuildError::Format { file: TIMING })
         };
-        let meets = |placed: &Placed| placed.fmax_mhz >= self.clock_mhz;
-        let search = self.judge(placement::search(self.seeds, self.jobs, &meets, &place))?;
-        match search.found {
-            Some((seed, _)) => placement::keep(folder, self.seeds, seed)?,
-            None => placement::discard(folder, self.seeds)?,
-        }
-        Ok(search)
+        placement::search(self.seeds, self.jobs, meets, &place)
     }
 
     /// One seed's failure is no failure of the search: another may find places for all
@@ -185,10 +229,14 @@ pub fn pack(folder: &Path) -> Result<u64, BuildError> {
 
 /// Layout and slowest path of the placement that was kept.
 pub fn layout(folder: &Path) -> Result<(Layout, Vec<Stretch>), BuildError> {
-    let layout = serde_json::from_str(&read(folder, LAYOUT)?);
-    let layout = layout.map_err(|_| BuildError::Format { file: LAYOUT })?;
     let path = layout::critical_path(&read(folder, TIMING)?);
-    Ok((layout, path.ok_or(BuildError::Format { file: TIMING })?))
+    let path = path.ok_or(BuildError::Format { file: TIMING })?;
+    Ok((read_layout(folder)?, path))
+}
+
+fn read_layout(folder: &Path) -> Result<Layout, BuildError> {
+    let layout = serde_json::from_str(&read(folder, LAYOUT)?);
+    layout.map_err(|_| BuildError::Format { file: LAYOUT })
 }
 
 fn read(folder: &Path, file: &str) -> Result<String, BuildError> {

@@ -11,7 +11,7 @@
 //!  flow: export ─► synthesis (mapping) ─► place and route ─► bitstream, report
 //! ```
 //! The board's FPGA is an iCE40 HX8K: 7,680 logic cells, 32 block RAMs of 4 kbit, no
-//! multipliers. [`mapping`] says how 32 of them fit nevertheless.
+//! multipliers. [`mapping`] says how 32 of them fit nevertheless, [`density`] what they cost.
 //!
 //! **Using the image.** `quern fpga flash` writes it to the board's flash. The second serial
 //! port of the board's USB chip then carries the two byte streams of a program, or input and
@@ -24,6 +24,7 @@
 mod board_core;
 pub mod cache;
 pub mod decode;
+pub mod density;
 mod error;
 pub mod flash;
 mod flash_crc;

@@ -1,19 +1,10 @@
 //! Images read back: the model of the block RAM against Yosys's, and what is no image.
 
+mod icarus;
+
 use quern_fpga::cache::Cache;
 use quern_fpga::{decode, Board};
 use std::fmt::Write as _;
-use std::path::PathBuf;
-use std::process::Command;
-
-/// The simulation models of iCE40 cells that come with Yosys.
-fn cell_models() -> PathBuf {
-    let path = std::env::var_os("PATH").expect("PATH is set");
-    std::env::split_paths(&path)
-        .map(|folder| folder.join("../share/yosys/ice40/cells_sim.v"))
-        .find(|models| models.is_file())
-        .expect("yosys is installed with its share folder (`apt-get install yosys`)")
-}
 
 /// Both models side by side in every pair of modes, with the same random contents and
 /// stimuli; every difference is printed.
@@ -84,23 +75,8 @@ fn the_block_ram_is_that_of_yosys_in_every_mode() {
     let folder = tempfile::tempdir().unwrap();
     let model = decode::RAM_MODEL.replace("module SB_RAM40_4K", "module ram_model");
     std::fs::write(folder.path().join("test.v"), bench() + &model).unwrap();
-    let run = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program)
-            .args(arguments)
-            .current_dir(folder.path())
-            .output();
-        let output =
-            output.unwrap_or_else(|e| panic!("{program} (`apt-get install iverilog`): {e}"));
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{program}: {text}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let models = cell_models();
-    let models = models.to_str().expect("a plain path");
-    let options = ["-g2012", "-DNO_ICE40_DEFAULT_ASSIGNMENTS", "-o", "test.vvp"];
-    let files = ["-s", "test", models, "test.v"];
-    run("iverilog", &[&options[..], &files].concat());
-    assert_eq!(run("vvp", &["-n", "test.vvp"]), "done\n");
+    let printed = icarus::run_cells(folder.path(), &["-s", "test", "test.v"]);
+    assert_eq!(printed, "done\n");
 }
 
 #[test]

@@ -1,49 +1,10 @@
 //! The technology map against arithmetic: all operands of each stage and of the
 //! whole multiplier, in the cells' own simulation models.
 
+mod icarus;
+
 use quern_fpga::mapping::{self, Stage, MULTIPLIER, STAGES};
 use quern_fpga::synthesis;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-/// The simulation models of iCE40 cells that come with Yosys.
-fn cell_models() -> PathBuf {
-    let path = std::env::var_os("PATH").expect("PATH is set");
-    std::env::split_paths(&path)
-        .map(|folder| folder.join("../share/yosys/ice40/cells_sim.v"))
-        .find(|models| models.is_file())
-        .expect("yosys is installed with its share folder (`apt-get install yosys`)")
-}
-
-/// Runs Verilog files under Icarus and returns what they print.
-fn simulate(folder: &Path, sources: &[&str]) -> String {
-    let run = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program)
-            .args(arguments)
-            .current_dir(folder)
-            .output()
-            .unwrap_or_else(|error| panic!("{program} (`apt-get install iverilog`): {error}"));
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(
-            output.status.success(),
-            "{program}: {}",
-            text(&output.stderr)
-        );
-        text(&output.stdout)
-    };
-    let models = cell_models();
-    let models = models.to_str().expect("a plain path");
-    let mut arguments = vec![
-        "-g2012",
-        "-DNO_ICE40_DEFAULT_ASSIGNMENTS",
-        "-o",
-        "test.vvp",
-        models,
-    ];
-    arguments.extend(sources);
-    run("iverilog", &arguments);
-    run("vvp", &["-n", "test.vvp"])
-}
 
 /// Compares a stage with arithmetic for all operands. `x_is_zero` tries the variant
 /// that the map uses where x is constant 0.
@@ -108,7 +69,7 @@ fn simulate_stage(stage: &Stage, x_is_zero: bool) {
     let file = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
     file("mapping.v", &mapping::techmap()).unwrap();
     file("testbench.v", &stage_testbench(stage, x_is_zero)).unwrap();
-    let printed = simulate(folder.path(), &["mapping.v", "testbench.v"]);
+    let printed = icarus::run_cells(folder.path(), &["mapping.v", "testbench.v"]);
     let x_values = if x_is_zero { 1 } else { 256 };
     let vectors = (x_values * 256) << stage.rows;
     let golden = format!("compared {vectors} errors 0\n");
@@ -166,6 +127,6 @@ fn the_mapped_multiplier_takes_at_most_85_lut4_and_is_right_for_all_pairs() {
     let testbench = folder.path().join("testbench.v");
     std::fs::write(testbench, MULTIPLIER_TESTBENCH).unwrap();
     let netlist = synthesis::NETLIST_VERILOG;
-    let printed = simulate(folder.path(), &[netlist, "testbench.v"]);
+    let printed = icarus::run_cells(folder.path(), &[netlist, "testbench.v"]);
     assert_eq!(printed, "compared 65536 errors 0\n");
 }

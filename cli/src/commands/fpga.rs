@@ -4,9 +4,8 @@ use crate::arguments::FpgaBuild;
 use crate::progress::Spinner;
 use crate::{files, table};
 use miette::{IntoDiagnostic, Result};
-use quern_fpga::cache::Cache;
 use quern_fpga::flow::{BuildOptions, Step};
-use quern_fpga::BuildReport;
+use quern_fpga::{BuildReport, UnitUse};
 use std::path::PathBuf;
 
 pub fn build(arguments: &FpgaBuild) -> Result<()> {
@@ -19,10 +18,8 @@ pub fn build(arguments: &FpgaBuild) -> Result<()> {
     options.board = arguments.board;
     options.clock_hz = arguments.clock.unwrap_or(options.clock_hz);
     options.seeds = (1..=arguments.seeds).collect();
-    options.jobs = arguments.jobs.unwrap_or(options.jobs);
-    if arguments.no_cache {
-        options.cache = Cache::none();
-    }
+    options.jobs = arguments.effort.jobs.unwrap_or(options.jobs);
+    options.cache = arguments.effort.cache();
     let spinner = Spinner::new("starting");
     let report = quern_fpga::flow::build(&config, &options, &mut |step| {
         spinner.message(describe(step));
@@ -92,8 +89,13 @@ fn print(report: &BuildReport) {
         ("image", report.bitstream.display().to_string()),
         ("floorplan", report.floorplan.display().to_string()),
     ]);
-    println!("\nunit                               LCs  block RAMs");
-    for unit in &report.units {
+    println!();
+    print_units(&report.units);
+}
+
+pub fn print_units(units: &[UnitUse]) {
+    println!("unit                               LCs  block RAMs");
+    for unit in units {
         println!("{:<31} {:>6} {:>11}", unit.unit, unit.lcs, unit.brams);
     }
 }

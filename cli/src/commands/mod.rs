@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod bench;
+pub mod bench_fpga;
 pub mod bench_networks;
 pub mod board;
 pub mod classify;
