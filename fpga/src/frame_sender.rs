@@ -4,7 +4,7 @@
 //! ```text
 //!  received, taken, ──┐
 //!  address, state ────┤ one at a time
-//!  data (memory) ─────┼─► [plain] ─► special? ─► escape ─► byte, valid ─► transmitter
+//!  data (memory) ─────┼─► [plain] ─► special? ─► [escapes] ─► byte, valid ─► transmitter
 //!         check ──────┘◄──────────────── bit by bit ──────────── line, shift ◄──┘
 //!
 //!  part: flag ─► received ─► taken ─► position ─► state ─► data … ─► check ×4 ─► flag
@@ -14,7 +14,7 @@
 //! when the current one has ended; several while one is on its way give one more.
 //!
 //! A byte passes through the check while it is on the line, which is before the next one
-//! is needed.
+//! is needed; so are the next byte and whether it is escaped.
 //!
 //! `reset` ends a frame without its check; an `answer` in the same cycle counts.
 //!
@@ -58,6 +58,8 @@ pub struct FrameSender {
     part: DFF<Bits<11>>,
     /// The byte that is next, before it is escaped.
     plain: DFF<Bits<8>>,
+    /// Its escape goes first.
+    escapes: DFF<Bit>,
     /// The latest byte was an escape; there was one in front of it.
     escaping: DFF<Bit>,
     inverting: DFF<Bit>,
@@ -67,7 +69,6 @@ pub struct FrameSender {
     mark: Signal<Local, Bit>,
     checking: Signal<Local, Bit>,
     special: Signal<Local, Bit>,
-    escape_now: Signal<Local, Bit>,
     step: Signal<Local, Bit>,
     advance: Signal<Local, Bit>,
     chosen_received: Signal<Local, Bits<8>>,
@@ -114,6 +115,7 @@ impl Default for FrameSender {
             busy: Default::default(),
             part: Default::default(),
             plain: Default::default(),
+            escapes: Default::default(),
             escaping: Default::default(),
             inverting: Default::default(),
             check: Default::default(),
@@ -122,7 +124,6 @@ impl Default for FrameSender {
             mark: Default::default(),
             checking: Default::default(),
             special: Default::default(),
-            escape_now: Default::default(),
             step: Default::default(),
             advance: Default::default(),
             chosen_received: Default::default(),
@@ -150,7 +151,9 @@ impl Logic for FrameSender {
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, pending, busy, part, plain, escaping, inverting, frame_base);
+        dff_setup!(
+            self, clock, pending, busy, part, plain, escapes, escaping, inverting, frame_base
+        );
 
         self.chosen_received.next = 0.into();
         if self.part.q.val().get_bit(1) {
@@ -182,12 +185,14 @@ impl Logic for FrameSender {
             self.chosen_check.next = !self.check.low.val();
         }
         // A register, because the memory is slow and the way to the transmitter long.
-        self.plain.d.next = self.chosen_received.val()
-            | self.chosen_taken.val()
-            | self.chosen_position.val()
-            | self.chosen_state.val()
-            | self.chosen_data.val()
-            | self.chosen_check.val();
+        if self.turn.val() {
+            self.plain.d.next = self.chosen_received.val()
+                | self.chosen_taken.val()
+                | self.chosen_position.val()
+                | self.chosen_state.val()
+                | self.chosen_data.val()
+                | self.chosen_check.val();
+        }
 
         // The check of what is on the line while its next byte waits. A byte of the check
         // itself only makes room for the one behind it.
@@ -206,15 +211,15 @@ impl Logic for FrameSender {
         self.mark.next = self.part.q.val().get_bit(0) | self.part.q.val().get_bit(10);
         self.special.next =
             (self.plain.q.val() == self.flag.val()) | (self.plain.q.val() == self.escape.val());
-        self.escape_now.next = self.special.val() & !self.escaping.q.val() & !self.mark.val();
+        self.escapes.d.next = self.special.val() & !self.escaping.q.val() & !self.mark.val();
         self.step.next = !self.turn.val() & self.ready.val() & self.busy.q.val();
-        self.advance.next = self.step.val() & !self.escape_now.val();
+        self.advance.next = self.step.val() & !self.escapes.q.val();
         self.valid.next = self.step.val();
         self.byte.next = self.plain.q.val();
         if self.escaping.q.val() {
             self.byte.next = self.plain.q.val() ^ self.mask.val();
         }
-        if self.escape_now.val() {
+        if self.escapes.q.val() {
             self.byte.next = self.escape.val();
         }
         if self.mark.val() {
@@ -223,7 +228,7 @@ impl Logic for FrameSender {
 
         self.next_part.next = self.part.q.val() << 1;
         if self.step.val() {
-            self.escaping.d.next = self.escape_now.val();
+            self.escaping.d.next = self.escapes.q.val();
             self.inverting.d.next = self.escaping.q.val();
         }
         if self.advance.val() {
@@ -261,6 +266,8 @@ impl Logic for FrameSender {
             self.pending.d.next = self.answer.val();
             self.busy.d.next = false;
             self.escaping.d.next = false;
+            self.escapes.d.next = false;
+            self.plain.d.next = 0.into();
             self.part.d.next = 0.into();
             self.frame_base.d.next = self.nothing.val();
         }

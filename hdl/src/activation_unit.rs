@@ -100,6 +100,9 @@ pub struct ActivationUnit<
     pub table_entry: [Signal<In, Bits<8>>; V],
     pub write_address: Signal<Out, Bits<A>>,
     pub write_enable: Signal<Out, Bits<R>>,
+    /// A lane is written, in this cycle and in the next.
+    pub writes: Signal<Out, Bit>,
+    pub writes_next: Signal<Out, Bit>,
     pub write_data: [Signal<Out, Bits<8>>; R],
 
     // The target, and the operands of the instruction under way.
@@ -110,6 +113,7 @@ pub struct ActivationUnit<
     bound_low: DFF<Bits<8>>,
     bound_high: DFF<Bits<8>>,
     is_vector: DFF<Bit>,
+    first_word: DFF<Bits<A>>,
     first_parameter: DFF<Bits<P>>,
     column_count: DFF<Bits<5>>,
     first_lane: DFF<Bits<5>>,
@@ -143,12 +147,15 @@ pub struct ActivationUnit<
     position_written: Signal<Local, Bit>,
     x: LoadableCounter<A>,
     target: GridAddress<A>,
-    row_end: Signal<Local, Bit>,
+    /// The last position of its row.
+    row_end: DFF<Bit>,
+    row_begins: Signal<Local, Bit>,
     /// Lanes from the position's first word on.
     place: LoadableCounter<5>,
     lanes: LaneWrite<R, V>,
 
     one: Constant<Bits<A>>,
+    two: Constant<Bits<A>>,
     one_column: Constant<Bits<5>>,
     wide: Constant<Bit>,
     lane_mask: Constant<Bits<5>>,
@@ -215,6 +222,8 @@ impl<
             table_entry: std::array::from_fn(|_| Default::default()),
             write_address: Default::default(),
             write_enable: Default::default(),
+            writes: Default::default(),
+            writes_next: Default::default(),
             write_data: std::array::from_fn(|_| Default::default()),
             target_x_count: Default::default(),
             target_x_stride: Default::default(),
@@ -223,6 +232,7 @@ impl<
             bound_low: Default::default(),
             bound_high: Default::default(),
             is_vector: Default::default(),
+            first_word: Default::default(),
             first_parameter: Default::default(),
             column_count: Default::default(),
             first_lane: Default::default(),
@@ -249,9 +259,11 @@ impl<
             x: LoadableCounter::down(),
             target: Default::default(),
             row_end: Default::default(),
+            row_begins: Default::default(),
             place: LoadableCounter::up(),
             lanes: Default::default(),
             one: Constant::new(bits(1)),
+            two: Constant::new(bits(2)),
             one_column: Constant::new(bits(1)),
             wide: Constant::new(V > 1),
             lane_mask: Constant::new(bits(R as u64 - 1)),
@@ -285,6 +297,7 @@ impl<
             bound_low,
             bound_high,
             is_vector,
+            first_word,
             first_parameter,
             column_count,
             first_lane,
@@ -295,7 +308,8 @@ impl<
             busy_state,
             word_read,
             claimed,
-            write
+            write,
+            row_end
         );
         if self.write_target.val() {
             self.target_x_count.d.next = self.x_count.val();
@@ -308,6 +322,7 @@ impl<
         self.start.next = self.start_activate.val() | self.start_vector.val();
         if self.start.val() {
             self.is_vector.d.next = self.start_vector.val();
+            self.first_word.d.next = self.activation.val();
             self.first_parameter.d.next = self.parameter.val();
             self.column_count.d.next = self.columns.val();
             self.first_lane.d.next = self.lane.val() & self.lane_mask.val();
@@ -355,12 +370,11 @@ impl<
         self.accumulator_next.next = self.arriving.val();
 
         // Activations.
-        self.vector_reading.next = self.issue.issuing.val() & self.is_vector.q.val();
+        self.vector_reading.next = self.issue.vectoring.val();
         self.walk_advance.next = self.issue.advance.val();
         self.repeat.next = self.issue.repeat.val();
         // A place that a reset left behind must not move anybody else's addresses.
-        self.next_word.next = self.issue.issuing.val()
-            & self.is_vector.q.val()
+        self.next_word.next = self.issue.vectoring.val()
             & (self.issue.source_place.val() & !self.lane_mask.val()).any();
         self.fetch.clock.next = self.clock.val();
         self.fetch.reset.next = self.reset.val();
@@ -421,17 +435,28 @@ impl<
 
         // Written one cycle after the code, when the table has answered.
         self.write.d.next = self.requantise.done.val();
+        self.writes.next = self.write.q.val();
+        self.writes_next.next = self.requantise.done.val();
         self.position_written.next = self.write.q.val() & self.requantise.code_tag.val();
-        self.row_end.next = self.x.q.val() == self.one.val();
         self.x.clock.next = self.clock.val();
         self.x.value.next = self.target_x_count.q.val();
-        self.x.load.next = self.begin.q.val() | (self.position_written.val() & self.row_end.val());
+        self.row_begins.next =
+            self.begin.q.val() | (self.position_written.val() & self.row_end.q.val());
+        self.x.load.next = self.row_begins.val();
         self.x.step.next = self.position_written.val();
+        if self.position_written.val() {
+            self.row_end.d.next = self.x.q.val() == self.two.val();
+        }
+        if self.row_begins.val() {
+            self.row_end.d.next = self.target_x_count.q.val() == self.one.val();
+        }
         self.target.clock.next = self.clock.val();
-        self.target.restart.next = self.start.val();
+        self.target.restart.next = self.begin.q.val();
         self.target.step.next = self.position_written.val();
-        self.target.row_end.next = self.row_end.val();
-        self.target.first.next = self.activation.val();
+        self.target.row_end.next = self.row_end.q.val();
+        // Nothing is written behind the last position.
+        self.target.end.next = false;
+        self.target.first.next = self.first_word.q.val();
         self.target.x_stride.next = self.target_x_stride.q.val();
         self.target.y_stride.next = self.target_y_stride.q.val();
         self.place.clock.next = self.clock.val();

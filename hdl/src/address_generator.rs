@@ -120,10 +120,10 @@ impl<const A: usize> Logic for AddressGenerator<A> {
         self.position_counter.x_count.next = self.x_count_field.q.val();
         self.position_counter.y_count.next = self.y_count_field.q.val();
         self.position.clock.next = self.clock.val();
-        self.position.restart.next =
-            self.begin.q.val() | (self.step_position.val() & self.position_counter.end.val());
+        self.position.restart.next = self.begin.q.val();
         self.position.step.next = self.step_position.val();
         self.position.row_end.next = self.position_counter.row_end.val();
+        self.position.end.next = self.position_counter.end.val();
         self.position.first.next = self.base_field.q.val();
         self.position.x_stride.next = self.x_stride_field.q.val();
         self.position.y_stride.next = self.y_stride_field.q.val();
@@ -134,10 +134,10 @@ impl<const A: usize> Logic for AddressGenerator<A> {
         self.tap_counter.x_count.next = self.inner_field.q.val();
         self.tap_counter.y_count.next = self.outer_field.q.val();
         self.tap.clock.next = self.clock.val();
-        self.tap.restart.next =
-            self.begin.q.val() | (self.step_tap.val() & self.tap_counter.end.val());
+        self.tap.restart.next = self.begin.q.val();
         self.tap.step.next = self.step_tap.val();
         self.tap.row_end.next = self.tap_counter.row_end.val();
+        self.tap.end.next = self.tap_counter.end.val();
         self.tap.first.next = 0.into();
         self.tap.x_stride.next = self.inner_stride_field.q.val();
         self.tap.y_stride.next = self.outer_stride_field.q.val();

@@ -107,7 +107,6 @@ pub struct Core<
     pack: StreamPack<S, S_BITS>,
     input_beat: Signal<Local, Bit>,
     /// The activation unit writes to the activation memory.
-    unit_writes: Signal<Local, Bit>,
     place: Signal<Local, Bits<16>>,
     /// With more than one byte in a beat, every word and instruction is one beat.
     whole: Constant<Bits<16>>,
@@ -209,7 +208,6 @@ impl<
             counters: Default::default(),
             pack: Default::default(),
             input_beat: Default::default(),
-            unit_writes: Default::default(),
             place: Default::default(),
             whole: Constant::new(if S > 1 { 0xffff } else { 0 }.into()),
         }
@@ -317,8 +315,7 @@ impl<
         self.loader.space.next = self.sequencer.modifier.val().get_bits::<3>(0);
         self.loader.valid.next = self.input_valid.val();
         self.loader.place.next = self.place.val();
-        self.unit_writes.next = self.activation_unit.write_enable.val().any();
-        self.loader.taken.next = self.unit_writes.val();
+        self.loader.taken_next.next = self.activation_unit.writes_next.val();
         self.loader.last_word.next = self.instruction.last_word.val();
 
         self.weights.clock.next = self.clock.val();
@@ -353,8 +350,7 @@ impl<
         self.generator.y_stride.next = bit_cast::<A, F>(self.instruction.field_8.val());
         self.generator.inner_stride.next = bit_cast::<A, 16>(self.instruction.field_10.val());
         self.generator.outer_stride.next = bit_cast::<A, 16>(self.instruction.field_12.val());
-        self.generator.start.next =
-            self.sequencer.start_matrix.val() | self.sequencer.start_vector.val();
+        self.generator.start.next = self.sequencer.start_walk.val();
         self.generator.positions_outer.next = self.sequencer.start_vector.val();
         self.generator.base.next = bit_cast::<A, F>(self.instruction.field_4.val());
         if self.sequencer.start_vector.val() {
@@ -480,7 +476,7 @@ impl<
         for i in 0..R {
             self.activations.write_data[i].next = self.unpack.place[i].val();
         }
-        if self.unit_writes.val() {
+        if self.activation_unit.writes.val() {
             self.activations.write_address.next = self.activation_unit.write_address.val();
             for i in 0..R {
                 self.activations.write_data[i].next = self.activation_unit.write_data[i].val();

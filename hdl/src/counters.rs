@@ -6,7 +6,8 @@
 //!                                   └─► the next beat's bytes
 //! ```
 //! An event is registered, as it may come from anywhere in the core, and counted in the
-//! cycle after that: in time for a store of the counters, and for `halt`. To be stored, the
+//! cycle after that, in the upper half of a counter another cycle later: in time for a
+//! store of the counters, and for `halt`. To be stored, the
 //! counters form a ring that `rotate` moves by one output beat (a byte with S = 1, a
 //! counter otherwise); after the last beat every counter is back where it was. So no
 //! multiplexer is needed to pick one of 16 bytes. `cycles` never stops and lends the ring
@@ -150,6 +151,9 @@ impl<const S: usize> Logic for Counters<S> {
 
 /// One counter of the ring. While it rotates it does not count; the adder's unused
 /// operand tells the look-up tables so (see [`LoadableCounter`](crate::LoadableCounter)).
+/// Its halves have adders of their own, because whether it rotates is known late: with a
+/// register between them, what is carried arrives a cycle later, and a step in the cycle
+/// before `rotate` must not be one that carries.
 #[derive(LogicBlock)]
 pub struct RingCounter<const S: usize> {
     pub clock: Signal<In, Clock>,
@@ -159,10 +163,14 @@ pub struct RingCounter<const S: usize> {
     /// The next counter of the ring, whose low end comes in at the top.
     pub follower: Signal<In, Bits<32>>,
     pub q: Signal<Out, Bits<32>>,
-    count: DFF<Bits<32>>,
-    operand: Signal<Local, Bits<32>>,
-    sum: Signal<Local, Bits<32>>,
-    ones: Constant<Bits<32>>,
+    low: DFF<Bits<16>>,
+    high: DFF<Bits<16>>,
+    carry: DFF<Bit>,
+    low_operand: Signal<Local, Bits<16>>,
+    high_operand: Signal<Local, Bits<16>>,
+    count: Signal<Local, Bits<32>>,
+    turned: Signal<Local, Bits<32>>,
+    ones: Constant<Bits<16>>,
     wide: Constant<Bit>,
 }
 
@@ -175,10 +183,14 @@ impl<const S: usize> Default for RingCounter<S> {
             rotate: Default::default(),
             follower: Default::default(),
             q: Default::default(),
+            low: Default::default(),
+            high: Default::default(),
+            carry: Default::default(),
+            low_operand: Default::default(),
+            high_operand: Default::default(),
             count: Default::default(),
-            operand: Default::default(),
-            sum: Default::default(),
-            ones: Constant::new(0xffff_ffff.into()),
+            turned: Default::default(),
+            ones: Constant::new(0xffff.into()),
             wide: Constant::new(S > 1),
         }
     }
@@ -189,22 +201,33 @@ impl<const S: usize> Logic for RingCounter<S> {
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, count);
-        self.q.next = self.count.q.val();
-        self.operand.next = bit_cast::<32, 1>(self.step.val().into());
-        if self.rotate.val() {
-            self.operand.next = self.ones.val();
+        dff_setup!(self, clock, low, high, carry);
+        self.count.next =
+            (bit_cast::<32, 16>(self.high.q.val()) << 16) | bit_cast::<32, 16>(self.low.q.val());
+        self.q.next = self.count.val();
+        self.turned.next = (self.count.val() >> 8) | (self.follower.val() << 24);
+        if self.wide.val() {
+            self.turned.next = self.follower.val();
         }
-        self.sum.next = self.count.q.val() + self.operand.val();
-        self.count.d.next = self.sum.val();
+
+        self.low_operand.next = bit_cast::<16, 1>(self.step.val().into());
+        self.high_operand.next = bit_cast::<16, 1>(self.carry.q.val().into());
         if self.rotate.val() {
-            self.count.d.next = (self.count.q.val() >> 8) | (self.follower.val() << 24);
-            if self.wide.val() {
-                self.count.d.next = self.follower.val();
-            }
+            self.low_operand.next = self.ones.val();
+            self.high_operand.next = self.ones.val();
+        }
+        self.low.d.next = self.low.q.val() + self.low_operand.val();
+        self.carry.d.next = self.step.val() & self.low.q.val().all();
+        self.high.d.next = self.high.q.val() + self.high_operand.val();
+        if self.rotate.val() {
+            self.low.d.next = self.turned.val().get_bits::<16>(0);
+            self.high.d.next = self.turned.val().get_bits::<16>(16);
+            self.carry.d.next = false;
         }
         if self.clear.val() {
-            self.count.d.next = 0.into();
+            self.low.d.next = 0.into();
+            self.high.d.next = 0.into();
+            self.carry.d.next = false;
         }
     }
 }

@@ -1,18 +1,18 @@
 //! The address of the current place of a grid.
 //!
 //! ```text
-//!           restart      row_end
+//!      restart, end     row_end
 //!  first ──────►┌───┐◄────────── [row] ◄───┐ (a cycle after a row began)
-//!               │mux├──► + ────► [word] ───┤
-//!  word ───────►└───┘    ▲                 └────► word
-//!  x_stride, y_stride, 0 ┘
+//!               │mux├──► + ──►┌───┐        │
+//!  word ───────►└───┘    ▲    │mux├─►[word]┴────► word
+//!  x_stride, y_stride, 0 ┘    └───┘◄─ step, restart
 //! ```
 //! Latency 1 cycle. `restart` makes `word` the address `first`; otherwise `step` goes
-//! on by `x_stride`, or, at a `row_end`, from the row's first address by `y_stride`.
-//! Addresses are counted modulo 2^A.
+//! on by `x_stride`, or, at a `row_end`, from the row's first address by `y_stride`, or,
+//! at the grid's `end`, to `first`. Addresses are counted modulo 2^A.
 //!
-//! A row's first address is taken from `word`, not from the sum: then the sum goes nowhere
-//! but into `word`, and on iCE40 adder and register are one logic cell.
+//! Where a step leads is known before there is one: `step` comes late, and passes through
+//! one level of logic.
 
 use rust_hdl::prelude::*;
 
@@ -22,6 +22,7 @@ pub struct GridAddress<const A: usize> {
     pub restart: Signal<In, Bit>,
     pub step: Signal<In, Bit>,
     pub row_end: Signal<In, Bit>,
+    pub end: Signal<In, Bit>,
     pub first: Signal<In, Bits<A>>,
     pub x_stride: Signal<In, Bits<A>>,
     pub y_stride: Signal<In, Bits<A>>,
@@ -42,24 +43,22 @@ impl<const A: usize> Logic for GridAddress<A> {
     fn update(&mut self) {
         dff_setup!(self, clock, current, row, row_begins);
         self.word.next = self.current.q.val();
-        // In a pause 0 is added: that takes no logic, where a clock enable would.
         self.origin.next = self.current.q.val();
-        self.stride.next = 0.into();
-        if self.step.val() {
-            self.stride.next = self.x_stride.val();
-            if self.row_end.val() {
-                self.stride.next = self.y_stride.val();
-            }
-            if self.row_end.val() & !self.row_begins.q.val() {
-                self.origin.next = self.row.q.val();
-            }
+        self.stride.next = self.x_stride.val();
+        if self.row_end.val() {
+            self.stride.next = self.y_stride.val();
         }
-        if self.restart.val() {
+        if self.row_end.val() & !self.row_begins.q.val() {
+            self.origin.next = self.row.q.val();
+        }
+        if self.restart.val() | self.end.val() {
             self.origin.next = self.first.val();
             self.stride.next = 0.into();
         }
         self.sum.next = self.origin.val() + self.stride.val();
-        self.current.d.next = self.sum.val();
+        if self.restart.val() | self.step.val() {
+            self.current.d.next = self.sum.val();
+        }
         self.row_begins.d.next = self.restart.val() | (self.step.val() & self.row_end.val());
         if self.row_begins.q.val() {
             self.row.d.next = self.current.q.val();

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  start ─► loading ─┬──► ready
-//!  taken ───────────►&│
+//!  taken_next ─► [ ] ►&│
 //!  valid ────────────►&─► beat ─► space ─┬─► activation_enable (bit r: lane r)
 //!  place ────────────────────────────────┼─► weight_enable     (bit c: column c)
 //!                                        ├─► parameter_enable  (bit b: byte b)
@@ -11,8 +11,8 @@
 //!                                        └─► table_enable
 //! ```
 //! A beat per cycle, written in the cycle it is taken; `loading` from the cycle after
-//! `start` through the last beat. A load of activations is not ready while the
-//! activation memory's write port is `taken`.
+//! `start` through the last beat. A load of activations is not ready in the cycle after
+//! `taken_next`, in which another unit has the activation memory's write port.
 //!
 //! `place`: the bytes of the word that are in this beat, one bit each. `step_word`:
 //! with the last beat of a word. `space`: as `quern_isa::Space`.
@@ -30,8 +30,8 @@ pub struct Loader<const R: usize, const C: usize, const L: usize, const WB: usiz
     pub space: Signal<In, Bits<3>>,
     pub valid: Signal<In, Bit>,
     pub place: Signal<In, Bits<16>>,
-    /// The activation memory is written by another unit in this cycle.
-    pub taken: Signal<In, Bit>,
+    /// The activation memory is written by another unit in the next cycle.
+    pub taken_next: Signal<In, Bit>,
     /// The word being filled is the last one.
     pub last_word: Signal<In, Bit>,
     pub loading: Signal<Out, Bit>,
@@ -44,7 +44,7 @@ pub struct Loader<const R: usize, const C: usize, const L: usize, const WB: usiz
     pub table_enable: Signal<Out, Bits<1>>,
     pub lookup_enable: Signal<Out, Bits<WB>>,
     state: DFF<Bit>,
-    stopped: Signal<Local, Bit>,
+    stopped: DFF<Bit>,
     beat: Signal<Local, Bit>,
     last_place: Signal<Local, Bits<16>>,
     step: Signal<Local, Bit>,
@@ -72,7 +72,7 @@ impl<const R: usize, const C: usize, const L: usize, const WB: usize> Default
             space: Default::default(),
             valid: Default::default(),
             place: Default::default(),
-            taken: Default::default(),
+            taken_next: Default::default(),
             last_word: Default::default(),
             loading: Default::default(),
             ready: Default::default(),
@@ -108,11 +108,12 @@ impl<const R: usize, const C: usize, const L: usize, const WB: usize> Logic
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, state);
-        self.stopped.next = self.taken.val() & (self.space.val() == self.activations.val());
+        dff_setup!(self, clock, state, stopped);
+        // A register, because whether a beat is taken decides much else.
+        self.stopped.d.next = self.taken_next.val() & (self.space.val() == self.activations.val());
         self.loading.next = self.state.q.val();
-        self.ready.next = self.state.q.val() & !self.stopped.val();
-        self.beat.next = self.state.q.val() & !self.stopped.val() & self.valid.val();
+        self.ready.next = self.state.q.val() & !self.stopped.q.val();
+        self.beat.next = self.state.q.val() & !self.stopped.q.val() & self.valid.val();
 
         self.activation_enable.next = 0.into();
         self.weight_enable.next = 0.into();
@@ -155,6 +156,7 @@ impl<const R: usize, const C: usize, const L: usize, const WB: usize> Logic
         }
         if self.reset.val() {
             self.state.d.next = false;
+            self.stopped.d.next = false;
         }
     }
 }

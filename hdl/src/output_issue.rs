@@ -37,6 +37,8 @@ pub struct OutputIssue<const A: usize> {
     pub room: Signal<In, Bit>,
     pub last_tap: Signal<In, Bit>,
     pub issuing: Signal<Out, Bit>,
+    /// A `vector` is.
+    pub vectoring: Signal<Out, Bit>,
     pub claim: Signal<Out, Bit>,
     /// The lane that the output's bytes are in, counted from the position's first word.
     pub source_place: Signal<Out, Bits<5>>,
@@ -49,7 +51,9 @@ pub struct OutputIssue<const A: usize> {
     /// The current step is an output's first.
     pub first: Signal<Out, Bit>,
     grid: GridCounter<A, A>,
-    active: DFF<Bit>,
+    // Of each kind one: what begins an output has few inputs then, and long ways after.
+    activate: DFF<Bit>,
+    walk: DFF<Bit>,
     columns_left: LoadableCounter<5>,
     place: LoadableCounter<5>,
     first_column: DFF<Bit>,
@@ -80,6 +84,7 @@ impl<const A: usize> OutputIssue<A> {
             room: Default::default(),
             last_tap: Default::default(),
             issuing: Default::default(),
+            vectoring: Default::default(),
             claim: Default::default(),
             source_place: Default::default(),
             request: Default::default(),
@@ -87,7 +92,8 @@ impl<const A: usize> OutputIssue<A> {
             repeat: Default::default(),
             first: Default::default(),
             grid: Default::default(),
-            active: Default::default(),
+            activate: Default::default(),
+            walk: Default::default(),
             columns_left: LoadableCounter::down(),
             place: LoadableCounter::up(),
             first_column: Default::default(),
@@ -111,15 +117,21 @@ impl<const A: usize> Logic for OutputIssue<A> {
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, active, first_column, first_tap, requested);
+        dff_setup!(
+            self,
+            clock,
+            activate,
+            walk,
+            first_column,
+            first_tap,
+            requested
+        );
         self.last_column.next = self.wide.val() | (self.columns_left.q.val() == self.one.val());
 
-        self.tap.next = self.vector.val()
-            & self.active.q.val()
+        self.tap.next = self.walk.q.val()
             & (!self.first_tap.q.val()
                 | (self.room.val() & !self.multiplication.q.val().get_bit(3)));
-        self.column_begins.next = !self.vector.val()
-            & self.active.q.val()
+        self.column_begins.next = self.activate.q.val()
             & (!self.first_column.q.val() | (self.room.val() & !self.requested.q.val()));
         self.column_ends.next = self.column_begins.val() | (self.tap.val() & self.last_tap.val());
 
@@ -130,7 +142,8 @@ impl<const A: usize> Logic for OutputIssue<A> {
         self.repeat.next = !self.last_column.val();
         self.first.next = self.first_tap.q.val();
         self.source_place.next = self.place.q.val();
-        self.issuing.next = self.active.q.val();
+        self.issuing.next = self.activate.q.val() | self.walk.q.val();
+        self.vectoring.next = self.walk.q.val();
 
         self.columns_left.clock.next = self.clock.val();
         self.columns_left.value.next = self.columns.val();
@@ -157,16 +170,19 @@ impl<const A: usize> Logic for OutputIssue<A> {
         if self.column_ends.val() {
             self.first_column.d.next = self.last_column.val();
         }
-        if self.column_ends.val() & self.last_column.val() {
-            self.active.d.next = !self.grid.end.val();
+        if self.column_ends.val() & self.last_column.val() & self.grid.end.val() {
+            self.activate.d.next = false;
+            self.walk.d.next = false;
         }
         if self.start.val() {
-            self.active.d.next = true;
+            self.activate.d.next = !self.vector.val();
+            self.walk.d.next = self.vector.val();
             self.first_column.d.next = true;
             self.first_tap.d.next = true;
         }
         if self.reset.val() {
-            self.active.d.next = false;
+            self.activate.d.next = false;
+            self.walk.d.next = false;
             self.multiplication.load.next = true;
             self.multiplication.value.next = 0.into();
         }

@@ -49,6 +49,8 @@ pub struct Sequencer {
     pub write_pattern: Signal<Out, Bit>,
     pub write_target: Signal<Out, Bit>,
     pub start_vector: Signal<Out, Bit>,
+    /// `start_matrix` or `start_vector`.
+    pub start_walk: Signal<Out, Bit>,
     /// The first beat of a program is taken.
     pub begin_run: Signal<Out, Bit>,
     /// Between the first beat of a program and its `halt`.
@@ -70,6 +72,8 @@ pub struct Sequencer {
     is_pattern: DFF<Bit>,
     is_target: DFF<Bit>,
     is_vector: DFF<Bit>,
+    /// It walks the activation memory.
+    is_walk: DFF<Bit>,
     modifier_field: DFF<Bits<4>>,
     waits: DFF<Bits<4>>,
     mismatch: DFF<Bit>,
@@ -133,6 +137,7 @@ impl Sequencer {
             write_pattern: Default::default(),
             write_target: Default::default(),
             start_vector: Default::default(),
+            start_walk: Default::default(),
             begin_run: Default::default(),
             running: Default::default(),
             idle: Default::default(),
@@ -150,6 +155,7 @@ impl Sequencer {
             is_pattern: Default::default(),
             is_target: Default::default(),
             is_vector: Default::default(),
+            is_walk: Default::default(),
             modifier_field: Default::default(),
             waits: Default::default(),
             mismatch: Default::default(),
@@ -207,6 +213,7 @@ impl Logic for Sequencer {
             is_pattern,
             is_target,
             is_vector,
+            is_walk,
             modifier_field,
             waits,
             mismatch,
@@ -239,6 +246,8 @@ impl Logic for Sequencer {
             self.is_pattern.d.next = self.place[0].val() == self.opcode_pattern.val();
             self.is_target.d.next = self.place[0].val() == self.opcode_target.val();
             self.is_vector.d.next = self.place[0].val() == self.opcode_vector.val();
+            self.is_walk.d.next = (self.place[0].val() == self.opcode_matrix.val())
+                | (self.place[0].val() == self.opcode_vector.val());
         }
         if self.write.val().get_bit(1) {
             self.modifier_field.d.next = self.place[1].val().get_bits::<4>(0);
@@ -332,6 +341,7 @@ impl Logic for Sequencer {
         self.write_pattern.next = self.execute.val() & self.is_pattern.q.val();
         self.write_target.next = self.execute.val() & self.is_target.q.val();
         self.start_vector.next = self.execute.val() & self.is_vector.q.val();
+        self.start_walk.next = self.execute.val() & self.is_walk.q.val();
         if self.execute.val() {
             self.pending.d.next = false;
         }

@@ -62,6 +62,9 @@ pub struct Store<const R: usize, const C: usize, const W: usize, const S: usize,
     remaining: LoadableCounter<F>,
     held_source: DFF<Bits<2>>,
     state: DFF<Bit>,
+    // Registers, because units start, and instructions are fetched, by them.
+    busy_state: DFF<Bit>,
+    counters_state: DFF<Bit>,
     addressed: DFF<Bit>,
     settled: DFF<Bit>,
     part: DFF<Bits<2>>,
@@ -128,6 +131,8 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize, const F: us
             remaining: LoadableCounter::down(),
             held_source: Default::default(),
             state: Default::default(),
+            busy_state: Default::default(),
+            counters_state: Default::default(),
             addressed: Default::default(),
             settled: Default::default(),
             part: Default::default(),
@@ -168,6 +173,8 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize, const F: us
             self,
             clock,
             state,
+            busy_state,
+            counters_state,
             addressed,
             settled,
             held_source,
@@ -232,9 +239,16 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize, const F: us
         if self.word_done.val() & (self.last_word.val() | self.is_counters.val()) {
             self.state.d.next = false;
         }
-        self.busy.next = self.state.q.val() | self.valid.q.val();
-        self.storing_counters.next =
-            (self.state.q.val() | self.valid.q.val()) & self.is_counters.val();
+        if !self.state.q.val() & (self.output_ready.val() | !self.valid.q.val()) {
+            self.busy_state.d.next = false;
+            self.counters_state.d.next = false;
+        }
+        if self.start.val() {
+            self.busy_state.d.next = true;
+            self.counters_state.d.next = self.source.val() == self.counters.val();
+        }
+        self.busy.next = self.busy_state.q.val();
+        self.storing_counters.next = self.counters_state.q.val();
         self.address.next = self.word.q.val();
         self.reads_activations.next = self.state.q.val() & self.is_activations.val();
         self.reads_accumulators.next = self.state.q.val() & self.is_accumulators.val();
@@ -272,6 +286,8 @@ impl<const R: usize, const C: usize, const W: usize, const S: usize, const F: us
 
         if self.reset.val() {
             self.state.d.next = false;
+            self.busy_state.d.next = false;
+            self.counters_state.d.next = false;
             self.addressed.d.next = false;
             self.settled.d.next = false;
             self.valid.d.next = false;

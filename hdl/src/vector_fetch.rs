@@ -1,14 +1,14 @@
 //! Makes values of the taps of `vector`: the bytes of `V` lanes side by side.
 //!
 //! ```text
-//!  cycle:  t          t+2              t+3                  t+4
-//!  step ──► memory ──► LaneSelect ─┬──► Combine[V] ────────► value[V], push
-//!           (outside)              └──► lookup_index ─ ─► entry
-//!  tap, first, last, lane ─► [ ] ─► [ ] ─► [ ]
+//!  cycle:  t          t+2                  t+3              t+6
+//!  step ──► memory ──► LaneSelect ─► [ ] ─┬──► Combine[V] ─► value[V], push
+//!           (outside)                     └──► lookup_index ─ ─► entry
+//!  tap, first, last, lane ─► [ ] ─► [ ] ─► [ ] ─► [ ]
 //! ```
 //! `tap` says that the walk takes a step in this cycle; `first` and `last` that it is an
-//! output's. Its word stands in `word` two cycles later. The value is pushed 4 cycles
-//! after the last tap, that of a product 12.
+//! output's. Its word stands in `word` two cycles later. The value is pushed 6 cycles
+//! after the last tap, that of a product 14.
 //!
 //! Operands stand from `start` until the last push: `combine` is
 //! [`Combine`](quern_isa::Combine)'s number, `zero_points` are unsigned bytes. `lane`:
@@ -49,15 +49,20 @@ pub struct VectorFetch<const R: usize, const V: usize, const W: usize> {
     tap_1: DFF<Bit>,
     tap_2: DFF<Bit>,
     tap_3: DFF<Bit>,
+    tap_4: DFF<Bit>,
     first_1: DFF<Bit>,
     first_2: DFF<Bit>,
     first_3: DFF<Bit>,
+    first_4: DFF<Bit>,
     last_1: DFF<Bit>,
     last_2: DFF<Bit>,
     last_3: DFF<Bit>,
+    last_4: DFF<Bit>,
     lane_1: DFF<Bits<5>>,
     lane_2: DFF<Bits<5>>,
     odd: DFF<Bit>,
+    /// The last byte is on its way into the value.
+    complete: DFF<Bit>,
     pushed: DFF<Bit>,
     multiplication: LoadableCounter<4>,
     maximum: Signal<Local, Bit>,
@@ -65,6 +70,7 @@ pub struct VectorFetch<const R: usize, const V: usize, const W: usize> {
     product: Signal<Local, Bit>,
     multiply: Signal<Local, Bit>,
     half: Signal<Local, Bits<9>>,
+    chosen: [DFF<Bits<8>>; V],
     picked: Signal<Local, Bits<8>>,
     digits: Constant<Bits<4>>,
     last_digit: Constant<Bits<4>>,
@@ -99,15 +105,19 @@ impl<const R: usize, const V: usize, const W: usize> Default for VectorFetch<R, 
             tap_1: Default::default(),
             tap_2: Default::default(),
             tap_3: Default::default(),
+            tap_4: Default::default(),
             first_1: Default::default(),
             first_2: Default::default(),
             first_3: Default::default(),
+            first_4: Default::default(),
             last_1: Default::default(),
             last_2: Default::default(),
             last_3: Default::default(),
+            last_4: Default::default(),
             lane_1: Default::default(),
             lane_2: Default::default(),
             odd: Default::default(),
+            complete: Default::default(),
             pushed: Default::default(),
             multiplication: LoadableCounter::up(),
             maximum: Default::default(),
@@ -115,6 +125,7 @@ impl<const R: usize, const V: usize, const W: usize> Default for VectorFetch<R, 
             product: Default::default(),
             multiply: Default::default(),
             half: Default::default(),
+            chosen: std::array::from_fn(|_| Default::default()),
             picked: Default::default(),
             // Counts up to where the highest bit falls.
             digits: Constant::new(bits(8)),
@@ -139,15 +150,19 @@ impl<const R: usize, const V: usize, const W: usize> Logic for VectorFetch<R, V,
             tap_1,
             tap_2,
             tap_3,
+            tap_4,
             first_1,
             first_2,
             first_3,
+            first_4,
             last_1,
             last_2,
             last_3,
+            last_4,
             lane_1,
             lane_2,
             odd,
+            complete,
             pushed
         );
         self.maximum.next = self.mode.q.val() == 1;
@@ -158,18 +173,21 @@ impl<const R: usize, const V: usize, const W: usize> Logic for VectorFetch<R, V,
         self.tap_1.d.next = self.tap.val();
         self.tap_2.d.next = self.tap_1.q.val();
         self.tap_3.d.next = self.tap_2.q.val();
+        self.tap_4.d.next = self.tap_3.q.val();
         self.first_1.d.next = self.first.val();
         self.first_2.d.next = self.first_1.q.val();
         self.first_3.d.next = self.first_2.q.val();
+        self.first_4.d.next = self.first_3.q.val();
         self.last_1.d.next = self.last.val();
         self.last_2.d.next = self.last_1.q.val();
         self.last_3.d.next = self.last_2.q.val();
+        self.last_4.d.next = self.last_3.q.val();
         self.lane_1.d.next = self.lane.val();
         self.lane_2.d.next = self.lane_1.q.val();
 
         // Which half of the lookup memory a tap looks into.
-        if self.tap_2.q.val() {
-            self.odd.d.next = !self.odd.q.val() & !self.last_2.q.val();
+        if self.tap_3.q.val() {
+            self.odd.d.next = !self.odd.q.val() & !self.last_3.q.val();
         }
         self.half.next = 0.into();
         if self.odd.q.val() {
@@ -179,7 +197,7 @@ impl<const R: usize, const V: usize, const W: usize> Logic for VectorFetch<R, V,
         // A product's second byte leaves digit by digit.
         self.multiplication.clock.next = self.clock.val();
         self.multiplication.load.next =
-            self.tap_3.q.val() & self.last_3.q.val() & self.product.val();
+            self.tap_4.q.val() & self.last_4.q.val() & self.product.val();
         self.multiplication.value.next = self.digits.val();
         self.multiplication.step.next = self.multiplication.q.val().get_bit(3);
         self.multiply.next = self.multiplication.q.val().get_bit(3);
@@ -190,8 +208,9 @@ impl<const R: usize, const V: usize, const W: usize> Logic for VectorFetch<R, V,
                     (self.digits_zero_point.q.val() >> 1) | self.top_digit.val();
             }
         }
-        self.pushed.d.next = (self.tap_3.q.val() & self.last_3.q.val() & !self.product.val())
+        self.complete.d.next = (self.tap_4.q.val() & self.last_4.q.val() & !self.product.val())
             | (self.multiplication.q.val() == self.last_digit.val());
+        self.pushed.d.next = self.complete.q.val();
         self.push.next = self.pushed.q.val();
 
         self.select.lane.next = self.lane_2.q.val();
@@ -199,13 +218,16 @@ impl<const R: usize, const V: usize, const W: usize> Logic for VectorFetch<R, V,
             self.select.word[i].next = self.word[i].val();
         }
         for i in 0..V {
-            self.picked.next = self.select.byte[i].val();
+            // A register between two memories.
+            self.chosen[i].clock.next = self.clock.val();
+            self.chosen[i].d.next = self.select.byte[i].val();
+            self.picked.next = self.chosen[i].q.val();
             self.lookup_index[i].next = bit_cast::<9, 8>(self.picked.val()) | self.half.val();
             self.lanes[i].clock.next = self.clock.val();
-            self.lanes[i].tap_byte.next = self.select.byte[i].val();
+            self.lanes[i].tap_byte.next = self.chosen[i].q.val();
             self.lanes[i].entry.next = self.lookup_entry[i].val();
-            self.lanes[i].tap.next = self.tap_3.q.val();
-            self.lanes[i].first.next = self.first_3.q.val();
+            self.lanes[i].tap.next = self.tap_4.q.val();
+            self.lanes[i].first.next = self.first_4.q.val();
             self.lanes[i].maximum.next = self.maximum.val();
             self.lanes[i].lookup.next = self.lookup.val();
             self.lanes[i].product.next = self.product.val();
@@ -224,7 +246,9 @@ impl<const R: usize, const V: usize, const W: usize> Logic for VectorFetch<R, V,
             self.tap_1.d.next = false;
             self.tap_2.d.next = false;
             self.tap_3.d.next = false;
+            self.tap_4.d.next = false;
             self.odd.d.next = false;
+            self.complete.d.next = false;
             self.pushed.d.next = false;
             self.multiplication.load.next = true;
             self.multiplication.value.next = 0.into();

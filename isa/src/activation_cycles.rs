@@ -61,6 +61,9 @@ pub fn activate(
     unit.finish()
 }
 
+/// Cycles from an output's last tap to its value in the queue.
+const COMBINE_LATENCY: u64 = 6;
+
 /// As [`activate`].
 pub fn vector(
     config: &Config,
@@ -81,7 +84,7 @@ pub fn vector(
     for _ in 0..positions * columns.div_ceil(config.vector_lanes) {
         let last_tap = free.max(unit.room()) + taps - 1;
         free = last_tap + 1 + multiplication;
-        unit.output(last_tap + 4 + multiplication, interval);
+        unit.output(last_tap + COMBINE_LATENCY + multiplication, interval);
     }
     unit.finish()
 }

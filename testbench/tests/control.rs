@@ -233,6 +233,33 @@ fn run_position_delay<const R: usize>(cycles: &[(bool, bool, bool)]) {
     delay.replay().unwrap();
 }
 
+/// The upper half of a counter takes what is carried a cycle later.
+#[test]
+fn counters_carry_into_their_upper_halves() {
+    const EVENTS: u32 = 0x1_0003;
+    let mut counters = Recorder::clocked(Counters::<1>::default(), |unit| &mut unit.clock);
+    counters.clear.next = true;
+    counters.cycle();
+    counters.clear.next = false;
+    counters.running.next = true;
+    for event in 0..EVENTS {
+        counters.input_stall.next = true;
+        counters.output_stall.next = event != 0;
+        counters.position.next = event % 2 == 0;
+        counters.cycle();
+    }
+    counters.input_stall.next = false;
+    counters.output_stall.next = false;
+    counters.position.next = false;
+    counters.cycle();
+    counters.cycle();
+    assert_eq!(counters.cycles.val().to_u32(), EVENTS + 3);
+    assert_eq!(counters.input_stalls.val().to_u32(), EVENTS);
+    assert_eq!(counters.output_stalls.val().to_u32(), EVENTS - 1);
+    assert_eq!(counters.matrix_cycles.val().to_u32(), EVENTS.div_ceil(2));
+    counters.replay().unwrap();
+}
+
 /// Each run begins with `clear`, has cycles with events in their bits, and stores the
 /// counters with pauses.
 fn run_counters<const S: usize>(runs: &[(Vec<u8>, Vec<bool>)]) {
@@ -602,6 +629,7 @@ fn run_loader(loads: &[(usize, usize, Vec<bool>)], whole: bool) {
         let space = Space::ALL[*space];
         let bytes = CU.word_bytes(space);
         loader.space.next = bits(space as u64);
+        loader.taken_next.next = false;
         loader.start.next = true;
         loader.cycle();
         loader.start.next = false;
@@ -617,19 +645,20 @@ fn run_loader(loads: &[(usize, usize, Vec<bool>)], whole: bool) {
                 for _ in 0..gaps.next().unwrap() as usize * 2 {
                     // Either there is no beat, or the memory is written by another.
                     let taken = space == Space::Activations && gaps.next().unwrap();
+                    loader.valid.next = false;
+                    loader.taken_next.next = taken || gaps.next().unwrap();
+                    loader.cycle();
                     loader.valid.next = taken;
-                    loader.taken.next = taken || gaps.next().unwrap();
+                    let stopped = space == Space::Activations && loader.taken_next.val();
+                    loader.taken_next.next = space != Space::Activations && gaps.next().unwrap();
                     loader.settle();
                     assert_eq!(enables(&loader), [0; 5]);
-                    assert_eq!(
-                        loader.ready.val(),
-                        space != Space::Activations || !loader.taken.val()
-                    );
+                    assert_eq!(loader.ready.val(), !stopped);
                     loader.cycle();
                     assert!(loader.loading.val());
                 }
                 loader.valid.next = true;
-                loader.taken.next = space != Space::Activations && gaps.next().unwrap();
+                loader.taken_next.next = space != Space::Activations && gaps.next().unwrap();
                 loader.settle();
                 let mut expected = [0; 5];
                 expected[space as usize] = place & ((1 << bytes) - 1);

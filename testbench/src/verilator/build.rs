@@ -79,11 +79,11 @@ impl Model {
     }
 }
 
-const SOUND: &str = "wire greater = held > value[7:0];";
+const SOUND: &str = "wire greater = addend[7:0] > value[7:0];";
 
 /// What [`Model::with_fault`] writes: only the largest byte of several shows it, and only
 /// for large bytes.
-pub const FAULT: &str = "wire greater = held > value[7:0] && held != 8'hff;";
+pub const FAULT: &str = "wire greater = addend[7:0] > value[7:0] && addend[7:0] != 8'hff;";
 
 /// Everything that decides what a model is, beside Verilog, shim and tools.
 const VERILATOR_OPTIONS: &[&str] = &[

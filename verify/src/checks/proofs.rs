@@ -70,8 +70,8 @@ const PROOFS: [Proof; 13] = [
         design: || text(GridCounter::<8, 8>::default()),
         method: Method::Induction { depth: 2 },
         faults: &[Fault {
-            text: "step_y = step & last_x_q",
-            wrong: "step_y = step",
+            text: "(step & last_x_q)",
+            wrong: "step",
         }],
     },
     Proof {
