@@ -1,7 +1,7 @@
 //! A board as a machine that runs programs.
 
 use crate::{Link, LinkError, Transport};
-use quern_isa::link::PROTOCOL_VERSION;
+use quern_isa::link::{PROTOCOL_VERSION, RATE_TOLERANCE};
 use quern_isa::{
     Config, Counters, Instruction, Machine, MachineError, Program, Run, Script, Segment, Source,
     Waits, INSTRUCTION_BYTES, ISA_VERSION,
@@ -16,10 +16,6 @@ pub struct Expected {
     /// Serial bits per second on this side, where they matter: not on a pseudo-terminal.
     pub baud: Option<u32>,
 }
-
-/// How far the rates of both ends may be apart: half of what the receiver bears, so that the
-/// rest is for the oscillators.
-const RATE_TOLERANCE: f64 = 0.01;
 
 /// Told the bytes of a program that have been sent, and all of them.
 pub type Progress = Box<dyn FnMut(usize, usize)>;

@@ -168,7 +168,7 @@ pub struct Verilog {
 }
 
 /// Of the image as it is built without a wish.
-const BAUD: u32 = quern_fpga::flow::BAUD as u32;
+const BAUD: u32 = quern_fpga::flow::BAUD;
 
 #[derive(Subcommand)]
 pub enum BoardCommand {
@@ -277,6 +277,9 @@ pub struct Simulate {
     /// talks
     #[arg(long, value_name = "N", default_value_t = FAST_DIVISOR, value_parser = clap::value_parser!(u16).range(4..=128))]
     pub divisor: u16,
+    /// Serial bits per second of the image, with `--from bitstream`
+    #[arg(long, value_name = "RATE", default_value_t = BAUD, value_parser = clap::value_parser!(u32).range(1..))]
+    pub baud: u32,
 }
 
 /// Where a simulated board comes from.
@@ -288,6 +291,7 @@ pub enum Origin {
     Bitstream {
         image: Option<PathBuf>,
         board: Board,
+        baud: u32,
     },
 }
 
@@ -297,6 +301,7 @@ impl Simulate {
             "bitstream" => Origin::Bitstream {
                 image: self.image.clone(),
                 board: self.board,
+                baud: self.baud,
             },
             _ => Origin::Rtl {
                 divisor: self.divisor,
@@ -376,6 +381,10 @@ pub struct FpgaBuild {
     /// [default: the configuration's]
     #[arg(long, value_name = "MHZ", value_parser = megahertz)]
     pub clock: Option<u64>,
+    /// Serial bits per second: the nearest rate that the clock makes; drivers then want the
+    /// same `--baud`
+    #[arg(long, value_name = "RATE", default_value_t = BAUD, value_parser = clap::value_parser!(u32).range(1..))]
+    pub baud: u32,
     /// Placements to try, at most, until one meets the clock: seeds 1 to N
     #[arg(long, value_name = "N", default_value_t = quern_fpga::flow::SEEDS,
           value_parser = clap::value_parser!(u32).range(1..))]

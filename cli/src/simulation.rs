@@ -33,13 +33,13 @@ pub fn pins(origin: &Origin) -> Result<Simulated> {
             let verilog = top::simulated(*divisor, None).into_diagnostic()?;
             model("board", &verilog, CLOCK_HZ, *divisor)
         }
-        Origin::Bitstream { image, board } => {
-            let packed = packed(image.as_deref(), *board)?;
+        Origin::Bitstream { image, board, baud } => {
+            let packed = packed(image.as_deref(), *board, *baud)?;
             let decoded = {
                 let _spinner = Spinner::new("decoding the image (once for each image)");
                 decode::decode(&packed, *board, &Cache::of_user()).into_diagnostic()?
             };
-            let divisor = flow::divisor(decoded.clock_hz);
+            let divisor = flow::divisor(decoded.clock_hz, *baud).into_diagnostic()?;
             model("bitstream", &decoded.verilog, decoded.clock_hz, divisor)
         }
     }
@@ -55,13 +55,14 @@ fn model(name: &str, verilog: &str, clock_hz: u64, divisor: u16) -> Result<Simul
 }
 
 /// A packed image: the named one, or that of today's design, from the cache if it is there.
-fn packed(file: Option<&Path>, board: Board) -> Result<Vec<u8>> {
+fn packed(file: Option<&Path>, board: Board, baud: u32) -> Result<Vec<u8>> {
     if let Some(file) = file {
         return files::read(file);
     }
     let folder = tempfile::tempdir().into_diagnostic()?;
     let mut options = BuildOptions::new(folder.path().join("image"));
     options.board = board;
+    options.baud = baud;
     let spinner = Spinner::new("starting");
     flow::build(&CU, &options, &mut |step| {
         spinner.message(fpga::describe(step));

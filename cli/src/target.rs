@@ -24,6 +24,7 @@ pub fn machine(
             let origin = Origin::Bitstream {
                 image: image.clone(),
                 board: Default::default(),
+                baud,
             };
             let simulated = simulation::pins(&origin)?;
             let running = Running::start(simulated.pins).into_diagnostic()?;

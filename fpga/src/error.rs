@@ -20,8 +20,17 @@ pub enum BuildError {
     Export(#[from] ExportError),
     #[error("no seed to try was given")]
     NoSeed,
-    #[error("the PLL makes no clock of {clock_hz} Hz; it reaches 16 to 275 MHz, and the serial divider 128 MHz")]
+    #[error("the PLL makes no clock of {clock_hz} Hz; it reaches 16 to 275 MHz")]
     NoClock { clock_hz: u64 },
+    #[error(
+        "{clock_mhz} MHz, divided by 4 to 128, make no serial rate within 1 % of {baud} bits a \
+         second; {nearest} would do (`--baud`), or another clock (`--clock`)"
+    )]
+    Baud {
+        baud: u32,
+        clock_mhz: f64,
+        nearest: u64,
+    },
     #[error(
         "no placement met its clock: {}; try more seeds (`--seeds`), or a slower clock{}",
         tried(attempts),

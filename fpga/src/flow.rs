@@ -26,6 +26,7 @@ use crate::report::{Attempt, BuildReport, Placed};
 use crate::serial_link::TIMER_BITS;
 use crate::top;
 use crate::Pll;
+use quern_isa::link::RATE_TOLERANCE;
 use quern_isa::{Config, CU};
 use std::ffi::OsString;
 use std::fs;
@@ -37,8 +38,11 @@ use tempfile::TempDir;
 
 pub use crate::image::BITSTREAM;
 
-/// Serial bits per second.
-pub const BAUD: u64 = 1_000_000;
+/// Serial bits per second unless told otherwise.
+pub const BAUD: u32 = 1_000_000;
+
+/// Clock cycles that the transmitter needs for a bit.
+const LEAST_DIVISOR: u64 = 4;
 
 /// Placements tried for a clock unless told otherwise.
 pub const SEEDS: u32 = 8;
@@ -57,6 +61,8 @@ pub struct BuildOptions {
     pub jobs: usize,
     /// The core's clock: the nearest one not above that the PLL makes.
     pub clock_hz: u64,
+    /// Serial bits per second: the nearest rate that the clock makes.
+    pub baud: u32,
     pub cache: Cache,
 }
 
@@ -68,6 +74,7 @@ impl BuildOptions {
             seeds: (1..=SEEDS).collect(),
             jobs: thread::available_parallelism().map_or(1, usize::from),
             clock_hz: CU.clock_hz,
+            baud: BAUD,
             cache: Cache::of_user(),
         }
     }
@@ -127,12 +134,25 @@ fn has_board(config: &Config) -> Result<(), BuildError> {
 /// The Verilog of the image as it is built by default, and its clock in MHz.
 pub fn released() -> Result<(String, f64), BuildError> {
     let clock = CoreClock::at_most(CU.clock_hz)?;
-    Ok((top::verilog(clock.divisor(), clock.pll)?, clock.mhz()))
+    let verilog = top::verilog(divisor(clock.hz, BAUD)?, clock.pll)?;
+    Ok((verilog, clock.mhz()))
 }
 
-/// Clock cycles of a serial bit in the image for this clock.
-pub fn divisor(clock_hz: u64) -> u16 {
-    ((clock_hz + BAUD / 2) / BAUD) as u16
+/// Clock cycles of a serial bit in the image for this clock and rate.
+pub fn divisor(clock_hz: u64, baud: u32) -> Result<u16, BuildError> {
+    let (clock, rate) = (clock_hz as f64, f64::from(baud));
+    let cycles = (clock / rate).round();
+    let divisor = cycles as u64;
+    let is_near = (clock / cycles / rate - 1.0).abs() <= RATE_TOLERANCE;
+    match (LEAST_DIVISOR..=1 << TIMER_BITS).contains(&divisor) && is_near {
+        true => Ok(divisor as u16),
+        false => Err(BuildError::Baud {
+            baud,
+            clock_mhz: clock / 1e6,
+            nearest: (clock / cycles.clamp(LEAST_DIVISOR as f64, (1u64 << TIMER_BITS) as f64))
+                .round() as u64,
+        }),
+    }
 }
 
 /// A clock for the core, and where it comes from.
@@ -158,16 +178,11 @@ impl CoreClock {
                 hz: pll.output_hz(),
                 pll: Some(pll),
             })
-            .filter(|clock| clock.divisor() <= 1 << TIMER_BITS)
             .ok_or(BuildError::NoClock { clock_hz: limit_hz })
     }
 
     fn mhz(&self) -> f64 {
         self.hz as f64 / 1e6
-    }
-
-    fn divisor(&self) -> u16 {
-        divisor(self.hz)
     }
 }
 
@@ -208,7 +223,7 @@ impl Build<'_> {
         let clock_mhz = clock.mhz();
         (self.progress)(Step::Export);
         let recipe = Recipe {
-            verilog: &top::verilog(clock.divisor(), clock.pll)?,
+            verilog: &top::verilog(divisor(clock.hz, self.options.baud)?, clock.pll)?,
             top: top::MODULE,
             constraints: &pins::pcf(self.options.board),
             clock_mhz,
@@ -267,7 +282,7 @@ impl Build<'_> {
             fmax_mhz: placed.fmax_mhz,
             clock_mhz: clock.mhz(),
             pll: clock.pll.is_some(),
-            baud: clock.hz as f64 / clock.divisor() as f64,
+            baud: clock.hz as f64 / f64::from(divisor(clock.hz, self.options.baud)?),
             macs_per_cycle: self.config.macs_per_cycle(),
             peak_gmacs: self.config.macs_per_cycle() as f64 * clock.mhz() / 1e3,
             lut4_per_multiplier: lut4_per_multiplier(&self.toolchain, &self.options.cache)?,

@@ -12,6 +12,10 @@
 
 use crate::Config;
 
+/// How far the rates of both ends may be apart: half of what the receiver bears, so that the
+/// rest is for the oscillators.
+pub const RATE_TOLERANCE: f64 = 0.01;
+
 /// Version of everything in this file.
 pub const PROTOCOL_VERSION: u8 = 3;
 

@@ -17,6 +17,7 @@ pub fn build(arguments: &FpgaBuild) -> Result<()> {
     let mut options = BuildOptions::new(output);
     options.board = arguments.board;
     options.clock_hz = arguments.clock.unwrap_or(options.clock_hz);
+    options.baud = arguments.baud;
     options.seeds = (1..=arguments.seeds).collect();
     options.jobs = arguments.effort.jobs.unwrap_or(options.jobs);
     options.cache = arguments.effort.cache();
