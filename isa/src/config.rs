@@ -65,7 +65,7 @@ pub const CU: Config = Config {
     vector_lanes: 1,
     stream_bytes: 1,
     // What the image meets with some margin, not the board's 100 MHz.
-    clock_hz: 80_000_000,
+    clock_hz: 90_000_000,
 };
 
 /// Simulation and standard cells.
