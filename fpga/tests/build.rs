@@ -46,7 +46,8 @@ fn report_accounts_for_every_cell(report: &BuildReport) {
     assert_eq!((lcs as u64, brams as u64), (report.lcs, report.brams));
     assert_eq!(report.units[0].unit, "core.matrix");
     let top = report.units.iter().find(|unit| unit.unit == "top");
-    assert!(top.is_none_or(|top| top.lcs < 20), "{top:?}");
+    // Cells that Yosys named after a wire of the top module.
+    assert!(top.is_none_or(|top| top.lcs * 100 < lcs), "{top:?}");
     let path = report.critical_path.iter();
     let path_ns: f64 = path
         .map(|stretch| stretch.routing_ns + stretch.logic_ns)
