@@ -336,6 +336,59 @@ fn run_counters<const S: usize>(runs: &[(Vec<u8>, Vec<bool>)]) {
     counters.replay().unwrap();
 }
 
+/// Counting alone would take 2^31 cycles to the highest bit. A byte of ones at a time comes
+/// in by rotation instead, until the counters overflow.
+#[test]
+fn counters_carry_into_every_bit() {
+    let mut counters = Recorder::clocked(Counters::<1>::default(), |unit| &mut unit.clock);
+    counters.reset.next = true;
+    counters.cycle();
+    counters.reset.next = false;
+    counters.clear.next = true;
+    counters.cycle();
+    counters.clear.next = false;
+    counters.running.next = true;
+    // The head and the three counters that follow each other.
+    let (mut cycles, mut ring) = (1u32, [0u32; 4]);
+    let mut overflows = 0;
+    for _ in 0..12 {
+        for place in 0..=256 {
+            // A cycle later the event counts.
+            let counted = place > 0 && place < 256;
+            let event = place < 255;
+            counters.input_stall.next = event;
+            counters.output_stall.next = event;
+            counters.position.next = event;
+            counters.rotate.next = place == 256;
+            counters.cycle();
+            cycles += 1;
+            if counted {
+                for count in &mut ring[1..] {
+                    overflows += (*count == u32::MAX) as usize;
+                    *count = count.wrapping_add(1);
+                }
+            }
+            if place == 256 {
+                let bytes = ring.map(|word| word & 0xff);
+                for (word, low) in ring
+                    .iter_mut()
+                    .zip([bytes[1], bytes[2], bytes[3], bytes[0]])
+                {
+                    *word = *word >> 8 | low << 24;
+                }
+            }
+            let [head, inputs, outputs, matrix] = ring;
+            assert_eq!(counters.cycles.val().to_u32(), cycles);
+            assert_eq!(counters.head.val().to_u32(), head);
+            assert_eq!(counters.input_stalls.val().to_u32(), inputs);
+            assert_eq!(counters.output_stalls.val().to_u32(), outputs);
+            assert_eq!(counters.matrix_cycles.val().to_u32(), matrix);
+        }
+    }
+    assert!(overflows > 0);
+    counters.replay().unwrap();
+}
+
 /// Words of (columns, capture, shift).
 fn run_accumulator_word(cycles: &[([u32; 6], bool, bool)]) {
     let mut word = Recorder::clocked(AccumulatorWord::<6, 24>::default(), |word| &mut word.clock);
@@ -402,6 +455,21 @@ fn run_instruction_register(instructions: &[([u8; 16], bool, Vec<bool>)]) {
         }
     }
     register.replay().unwrap();
+}
+
+/// Every operation code with everything that can stand in the byte behind it.
+#[test]
+fn sequencer_takes_legal_modifiers_and_refuses_all_others() {
+    // Behind an error a `begin` may stand instead of the next one: each comes three times.
+    let instructions: Vec<[u8; 16]> = (opcode::BEGIN..=opcode::VECTOR)
+        .flat_map(|code| (0..=255u8).flat_map(move |modifier| [(code, modifier); 3]))
+        .map(|(code, modifier)| {
+            let mut bytes = [0; 16];
+            (bytes[0], bytes[1]) = (code, modifier);
+            bytes
+        })
+        .collect();
+    run_sequencer(&instructions, 1);
 }
 
 /// Mostly legal instructions; what a `begin` says is right most of the time.

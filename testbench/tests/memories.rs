@@ -182,15 +182,23 @@ fn run_lookup_memory<const V: usize, const W: usize, const B: usize, const A: us
     })
     .warm_up(WARM_UP);
     let mut golden = vec![0u32; 1 << A];
-    for (reads, write, enable, value) in accesses {
-        // A few entries only, so that they are found again.
-        let entry = |draw: u64| (draw % 16) << (A - 4);
-        let write = entry(*write);
+    // Each entry is written once with a value of its own, and then read once by each port.
+    let all = 1u64 << A;
+    let own = |entry: u64| (entry * 0x9e37_79b1) as u32;
+    let fill = (0..all).map(|entry| ([entry ^ 1; 4], entry, u64::MAX, own(entry)));
+    let read = (0..all).map(|entry| ([0, 1, 2, 3].map(|port| (entry + port) % all), all, 0, 0));
+    // A few entries only, so that they are found again.
+    let entry = |draw: u64| (draw % 16) << (A - 4);
+    let random = accesses
+        .iter()
+        .map(|&(reads, write, enable, value)| (reads.map(entry), entry(write), enable, value));
+    for (reads, write, enable, value) in fill.chain(read).chain(random) {
         let enable = enable & ((1 << B) - 1);
-        let reads = reads.map(|read| match entry(read) {
-            read if read == write => read ^ 1,
-            read => read,
+        let reads = reads.map(|read| match read == write {
+            true => read ^ 1,
+            false => read,
         });
+        let write = write % all;
         for (port, &read) in memory.index.iter_mut().zip(&reads) {
             port.next = bits(read);
         }

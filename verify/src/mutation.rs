@@ -10,13 +10,16 @@
 //!                                                                      killed   survived ─► same
 //!                                                                                           behaviour?
 //! ```
+//! Undefined constants, such as what is written without an enable, are zeros first: in Icarus a
+//! mutant that writes nowhere would be none.
+//!
 //! The recorded vectors are those of the unit tests themselves ([`VECTORS`]); nothing is
 //! compiled anew. A mutant that they do not kill is compared with the unit: if it behaves
 //! alike (shown without a bound, by [`crate::equivalence`]) it is no mutant and does not
 //! count. What could not be decided counts as survived.
 
 use crate::check::Obstacle;
-use crate::equivalence::{compare, Side, Verdict};
+use crate::equivalence::{compare_abstracted, Side, Verdict};
 use crate::tool::{Tool, YOSYS};
 use std::collections::BTreeMap;
 use std::fs;
@@ -40,12 +43,24 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// A simulation of a mutant that takes so long no longer ends: killed.
 const SIMULATION: Duration = Duration::from_secs(120);
 /// For one mutant that survived.
-const COMPARISON: Duration = Duration::from_secs(30);
+const COMPARISON: Duration = Duration::from_secs(60);
 
 /// Mutants that are not made. A clock that passes through a multiplexer is late: the
 /// flip-flops behind it would see what the others hold after the edge. A flip-flop whose
-/// output is changed loses its start value; changes of its input are made.
-const EXCLUDED: [&str; 3] = ["-mode none", "CLK ", "-port Q "];
+/// output is changed loses its start value; changes of its input are made. A memory's read
+/// ports have no clock here, and then no enables or resets.
+const EXCLUDED: [&str; 6] = [
+    "-mode none",
+    "CLK ",
+    "-port Q ",
+    "-port RD_EN ",
+    "-port RD_ARST ",
+    "-port RD_SRST ",
+];
+
+/// Of so many times as many mutants those are left that are not in a part with vectors of
+/// its own.
+const SPARE: usize = 4;
 
 /// The input that says which mutant a netlist is; 0 is the unit itself.
 const SELECT: &str = "quern_mutant";
@@ -54,8 +69,20 @@ const SELECT: &str = "quern_mutant";
 pub struct Unit {
     pub name: String,
     pub verilog: String,
+    /// How Yosys begins the names of cells in instances of other units that have vectors:
+    /// they are changed there.
+    parts: Vec<String>,
     /// Folders with `testbench.v`, `stimulus.hex`, `expected.hex`; the shortest first.
     sets: Vec<PathBuf>,
+}
+
+impl Unit {
+    /// At some sizes a unit is wires only, and nothing in it can be changed: they come last.
+    fn size(&self) -> (bool, usize) {
+        let logic = ["posedge", " & ", " | ", " ^ ", " + ", " == "];
+        let wires = !logic.iter().any(|token| self.verilog.contains(token));
+        (wires, self.verilog.len())
+    }
 }
 
 /// What happened to the mutants of a unit.
@@ -63,8 +90,37 @@ pub struct Unit {
 pub struct Score {
     pub killed: u64,
     pub equivalent: u64,
-    /// What was changed, as Yosys says it.
-    pub survivors: Vec<String>,
+    pub survivors: Vec<Survivor>,
+}
+
+/// A mutant that the vectors do not kill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survivor {
+    /// As Yosys says it.
+    pub change: String,
+    /// The lines of the Verilog that were changed.
+    pub lines: Vec<String>,
+}
+
+impl Survivor {
+    fn of(mutant: &str, undecided: bool, unit: &Unit) -> Survivor {
+        let text: Vec<&str> = unit.verilog.lines().collect();
+        // -src unit.v:32.35-32.54
+        let lines = mutant
+            .split("-src unit.v:")
+            .skip(1)
+            .filter_map(|place| place.split_once('.')?.0.parse::<usize>().ok())
+            .filter_map(|number| text.get(number - 1))
+            .map(|line| line.trim().to_owned())
+            .collect();
+        Survivor {
+            change: match undecided {
+                true => format!("{mutant}, undecided"),
+                false => mutant.to_owned(),
+            },
+            lines,
+        }
+    }
 }
 
 impl Score {
@@ -107,17 +163,39 @@ pub fn units(folder: &Path) -> Result<Vec<Unit>, Obstacle> {
         sets.sort();
         let unit = Unit {
             name: name.clone(),
+            parts: Vec::new(),
             verilog,
             sets: sets.into_iter().map(|(_, set)| set).collect(),
         };
         match smallest.get(&name) {
-            Some(known) if known.verilog.len() <= unit.verilog.len() => {}
+            Some(known) if known.size() <= unit.size() => {}
             _ => {
                 smallest.insert(name, unit);
             }
         }
     }
+    let names: Vec<String> = smallest.keys().cloned().collect();
+    for unit in smallest.values_mut() {
+        unit.parts = parts(&unit.verilog, &names);
+    }
     Ok(smallest.into_values().collect())
+}
+
+/// Instances in the top module, which is the first, of units that have vectors.
+fn parts(verilog: &str, units: &[String]) -> Vec<String> {
+    let top = verilog.lines().take_while(|line| *line != "endmodule");
+    top.filter_map(|line| {
+        let (module, rest) = line.strip_prefix("    ")?.split_once(' ')?;
+        let instance = rest.strip_suffix(" (")?;
+        // `memory_4_8_7`: a unit and its parameters.
+        let parameters = module
+            .match_indices('_')
+            .find(|(place, _)| module[place + 1..].starts_with(|c: char| c.is_ascii_digit()));
+        let unit = parameters.map_or(module, |(place, _)| &module[..place]);
+        let known = units.iter().any(|name| name == unit);
+        known.then(|| format!("-cell $flatten\\{instance}."))
+    })
+    .collect()
 }
 
 /// Makes up to `count` mutants of a unit and runs the recorded vectors on each.
@@ -127,8 +205,12 @@ pub fn score(unit: &Unit, count: usize, seed: u64) -> Result<Score, Obstacle> {
     fs::write(path.join("unit.v"), &unit.verilog)?;
     let top = &unit.name;
     let list = format!(
-        "read_verilog unit.v\nprep -flatten -top {top}\nwrite_rtlil unit.il\n\
-         mutate -list {count} -seed {seed} -o mutants.txt\n"
+        "read_verilog unit.v\nprep -nordff -flatten -top {top}\nsetundef -zero\nwrite_rtlil unit.il\n\
+         mutate -list {} -seed {seed} -o mutants.txt\n",
+        match unit.parts.is_empty() {
+            true => count,
+            false => count * SPARE,
+        }
     );
     yosys(path, &list)?;
     let list = fs::read_to_string(path.join("mutants.txt"))?;
@@ -136,6 +218,8 @@ pub fn score(unit: &Unit, count: usize, seed: u64) -> Result<Score, Obstacle> {
         .lines()
         .filter_map(|line| line.trim().strip_prefix("mutate "))
         .filter(|mutant| !EXCLUDED.iter().any(|excluded| mutant.contains(excluded)))
+        .filter(|mutant| !unit.parts.iter().any(|part| mutant.contains(part)))
+        .take(count)
         .collect();
     let all: String = (1..)
         .zip(&mutants)
@@ -176,7 +260,7 @@ pub fn score(unit: &Unit, count: usize, seed: u64) -> Result<Score, Obstacle> {
             format!("read_rtlil unit.il\nmutate {mutant}\n"),
         )?;
         let side = |read| Side { read, top };
-        let verdict = compare(
+        let verdict = compare_abstracted(
             side("read_rtlil unit.il"),
             side("script mutant.ys"),
             path,
@@ -184,8 +268,8 @@ pub fn score(unit: &Unit, count: usize, seed: u64) -> Result<Score, Obstacle> {
         )?;
         match verdict {
             Verdict::Equal => score.equivalent += 1,
-            Verdict::Different => score.survivors.push(mutant.to_owned()),
-            Verdict::Undecided => score.survivors.push(format!("{mutant} (undecided)")),
+            Verdict::Different => score.survivors.push(Survivor::of(mutant, false, unit)),
+            Verdict::Undecided => score.survivors.push(Survivor::of(mutant, true, unit)),
         }
     }
     Ok(score)
@@ -230,4 +314,20 @@ fn killed(program: &Path, set: &Path, number: usize) -> Result<bool, Obstacle> {
     let ended = VVP.try_run(&["-n", &program, &mutant], set, SIMULATION)?;
     // The testbench says so when it has seen all rows.
     Ok(!ended.is_some_and(|ended| ended.text.lines().any(|line| line == "COSIM-PASSED")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instances_of_units_with_vectors_are_told_by_their_names() {
+        let verilog =
+            "module top (\n    input  wire clock,\n);\n    memory_4_8_7 words (\n        \
+                       .clock(clock)\n    );\n    lane lane_0 (\n    );\n    other_2 x (\n    );\n\
+                       endmodule\nmodule lane (\n    memory_1_8_8 y (\n    );\nendmodule\n";
+        let units = ["memory".to_owned(), "lane".to_owned()];
+        let found = parts(verilog, &units);
+        assert_eq!(found, ["-cell $flatten\\words.", "-cell $flatten\\lane_0."]);
+    }
 }
