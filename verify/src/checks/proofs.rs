@@ -3,17 +3,20 @@
 use super::exported;
 use crate::check::{Check, Obstacle};
 use crate::proof::{Fault, Method, Proof};
+use quern_fpga::{FrameReceiver, UartReceiver};
+use quern_hdl::verilog::{self, TOP};
 use quern_hdl::{
-    AddressGenerator, BeatRing, Counters, GridAddress, GridCounter, LoadableCounter,
+    AddressGenerator, BeatRing, Counters, GridAddress, GridCounter, LoadableCounter, Loader,
     MultiplierStage2Signed, MultiplierStage3, RoundSignificand, Sequencer, Store, ValueQueue,
 };
+use quern_isa::TINY;
 use rust_hdl::prelude::Block;
 
 pub fn all() -> Vec<Check> {
     PROOFS.into_iter().map(Proof::check).collect()
 }
 
-const PROOFS: [Proof; 13] = [
+const PROOFS: [Proof; 19] = [
     Proof {
         name: "multiplier_stage",
         claim: "three rows of the multiplier give 4*y + low = x + a*w for all operands",
@@ -147,7 +150,77 @@ const PROOFS: [Proof; 13] = [
             wrong: "zero = clear",
         }],
     },
+    Proof {
+        name: "cycle_count",
+        claim: "the count of cycles steps by one in every running cycle, from any value",
+        design: || text(Counters::<1>::default()),
+        method: Method::Induction { depth: 2 },
+        faults: &[Fault {
+            text: "cycle_count_q + one",
+            wrong: "(cycle_count_q | 32'h200000) + one",
+        }],
+    },
+    Proof {
+        name: "loader",
+        claim: "a load takes as many beats as its words have, in every cycle that it may, writes each to its lane of its memory, and ends (tiny)",
+        design: || text(Loader::<4, 4, 10, 4>::default()),
+        method: Method::Induction { depth: 2 },
+        faults: &[Fault {
+            text: "if (step & last_word)",
+            wrong: "if (step)",
+        }],
+    },
+    Proof {
+        name: "core_output",
+        claim: "the core's output beat stays, unchanged, until it is taken, whatever the core does; a reset leaves none (tiny)",
+        design: core,
+        method: Method::Induction { depth: 2 },
+        faults: &[Fault {
+            text: "if (output_ready) valid_q <= 1'b0",
+            wrong: "valid_q <= 1'b0",
+        }],
+    },
+    Proof {
+        name: "uart_idle",
+        claim: "a line that is high for a byte's time leaves the link's receiver idle, from any state; a byte is announced once, good or bad",
+        design: || text(UartReceiver::<3>::new(6)),
+        method: Method::Induction { depth: 2 },
+        faults: &[Fault {
+            text: "received_d = received_q + 3'd1",
+            wrong: "received_d = received_q",
+        }],
+    },
+    Proof {
+        name: "link_idle",
+        claim: "a flag takes the link's parser back to where no frame has begun, from any state",
+        design: || text(FrameReceiver::default()),
+        method: Method::Induction { depth: 2 },
+        faults: &[Fault {
+            text: "progress_q <= 7'd0",
+            wrong: "progress_q <= 7'd1",
+        }],
+    },
+    Proof {
+        name: "link_fresh",
+        claim: "behind a flag the link's parser deals with every line as any other parser does that knows the same positions, whatever either got before: frames are accepted after any bytes",
+        design: || text(FrameReceiver::default()),
+        method: Method::Induction { depth: 2 },
+        faults: &[Fault {
+            text: "pointer_load = ~progress_q[0]",
+            wrong: "pointer_load = 1'b0",
+        }],
+    },
 ];
+
+/// The whole core, as `dut`.
+fn core() -> Result<String, Obstacle> {
+    let verilog = verilog::core(&TINY).map_err(|error| Obstacle::Other(error.to_string()))?;
+    let header = format!("module {TOP} (");
+    match verilog.text.contains(&header) {
+        true => Ok(verilog.text.replacen(&header, "module dut (", 1)),
+        false => Err(Obstacle::Other(format!("the core has no `{header}`"))),
+    }
+}
 
 fn text(unit: impl Block) -> Result<String, Obstacle> {
     exported(unit).map(|verilog| verilog.text)

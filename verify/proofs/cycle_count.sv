@@ -1,0 +1,28 @@
+module properties (
+    input wire clock,
+    input wire reset,
+    input wire clear,
+    input wire running,
+    input wire input_stall,
+    input wire output_stall,
+    input wire position,
+    input wire capture,
+    input wire rotate
+);
+    wire [31:0] head, cycles, input_stalls, output_stalls, matrix_cycles;
+    dut dut (.clock(clock), .reset(reset), .clear(clear), .running(running),
+        .input_stall(input_stall), .output_stall(output_stall), .position(position),
+        .capture(capture), .rotate(rotate), .head(head), .cycles(cycles),
+        .input_stalls(input_stalls), .output_stalls(output_stalls),
+        .matrix_cycles(matrix_cycles));
+    // A register that is looked into begins with any value.
+    (* hierconn *) wire [31:0] \dut.cycle_count_q ;
+
+    reg begun = 0;
+    reg [31:0] next;
+    always @(posedge clock) begin
+        begun <= 1;
+        next <= reset ? 32'd0 : clear ? 32'd1 : \dut.cycle_count_q + running;
+        if (begun) assert (\dut.cycle_count_q == next && cycles == next);
+    end
+endmodule
