@@ -5,7 +5,7 @@ use crate::check::{Check, Evidence, Figures, Group, Obstacle, Outcome};
 use crate::equivalence::Verdict;
 use crate::image;
 use quern_hdl::verilog::Verilog;
-use quern_hdl::{BeatRing, GridCounter, Lane, Loader, MatrixSequencer, Sequencer};
+use quern_hdl::{BeatRing, GridAddress, GridCounter, Lane, Loader, MatrixSequencer, Sequencer};
 
 struct Unit {
     name: &'static str,
@@ -13,7 +13,7 @@ struct Unit {
     quick: bool,
 }
 
-const UNITS: [Unit; 6] = [
+const UNITS: [Unit; 7] = [
     Unit {
         name: "beat_ring",
         export: || exported(BeatRing::<8>::default()),
@@ -22,26 +22,31 @@ const UNITS: [Unit; 6] = [
     Unit {
         name: "sequencer",
         export: || exported(Sequencer::new(&quern_isa::CU)),
-        quick: false,
+        quick: true,
     },
     Unit {
         name: "lane",
         export: || exported(Lane::default()),
-        quick: false,
+        quick: true,
     },
     Unit {
         name: "grid_counter",
         export: || exported(GridCounter::<9, 9>::default()),
-        quick: false,
+        quick: true,
     },
     Unit {
         name: "loader",
         export: || exported(Loader::<8, 4, 9, 3>::default()),
-        quick: false,
+        quick: true,
     },
     Unit {
         name: "matrix_sequencer",
         export: || exported(MatrixSequencer::<8, 8, 8>::default()),
+        quick: true,
+    },
+    Unit {
+        name: "grid_address",
+        export: || exported(GridAddress::<9>::default()),
         quick: false,
     },
 ];
