@@ -162,6 +162,7 @@ fn all(config: &Config) -> Vec<String> {
         add(&format!("store.{source}.count"), &COUNTS);
         add(&format!("store.{source}.address"), &ADDRESSES);
     }
+    add("store", &["counters"]);
     for field in ["x_count", "y_count"] {
         add(&format!("pattern.{field}"), &["one", "some"]);
         add(&format!("target.{field}"), &["one", "some"]);
@@ -324,7 +325,7 @@ impl Observer {
                     let words = self.config.accumulator_words;
                     self.range("store.accumulators", *address, *count, words);
                 }
-                Source::Counters => {}
+                Source::Counters => self.meet("store", "counters"),
             },
             Instruction::Pattern(pattern) => {
                 self.pattern = Some(*pattern);

@@ -1,7 +1,8 @@
 //! One program on a simulated core and on the reference machine.
 
 use super::coverage::Bins;
-use super::{random_recipe, shrink, Random, Recipe};
+use super::random::{random_recipe, recipe_without_gaps};
+use super::{shrink, Random, Recipe};
 use crate::driver::Pacing;
 use quern_isa::{Config, Counters, Inspect, Machine, MachineError, Reference};
 use std::fmt;
@@ -60,9 +61,13 @@ impl Trial {
         let gaps = Gaps::ALL[random.bits() as usize % 4];
         let pacing = gaps.pacing(&mut random);
         let length = random.within(1, LENGTH);
+        let recipe = match gaps {
+            Gaps::None => recipe_without_gaps,
+            _ => random_recipe,
+        };
         Trial {
             seed,
-            recipe: random_recipe(config, &mut random, length),
+            recipe: recipe(config, &mut random, length),
             gaps,
             pacing,
         }

@@ -91,14 +91,23 @@ pub fn random_program(config: &Config, seed: u64, length: usize) -> Program {
     writer.halt()
 }
 
-/// Random instructions on memories that are full from the start.
+/// Random instructions on memories that are full from the start. None stores the counters:
+/// they count stalls, which the reference machine has none of.
 pub fn random_recipe(config: &Config, random: &mut Random, length: usize) -> Recipe {
+    recipe(config, random, length, false)
+}
+
+/// As [`random_recipe`], for streams without gaps: the counters may be stored.
+pub(super) fn recipe_without_gaps(config: &Config, random: &mut Random, length: usize) -> Recipe {
+    recipe(config, random, length, true)
+}
+
+fn recipe(config: &Config, random: &mut Random, length: usize, counters: bool) -> Recipe {
     let mut writer = Writer::new(config);
     load_everything(&mut writer, random);
     fill_accumulators(&mut writer);
     for _ in 0..length {
-        // The counters in the output count stalls, which the reference machine has none of.
-        random_step(&mut writer, random, false);
+        random_step(&mut writer, random, counters);
     }
     writer.recipe()
 }
@@ -111,7 +120,28 @@ pub fn random_step(writer: &mut Writer, random: &mut Random, counters: bool) {
         5..=8 => random_matrix(writer, random),
         9..=10 => random_activate(writer, random),
         11..=12 => random_vector(writer, random),
+        13 => random_operand(writer, random),
         _ => random_store(writer, random, counters),
+    }
+}
+
+/// A pattern or a target that the next instruction need not use: behind it stands what
+/// never stands behind one that was made for a use.
+fn random_operand(writer: &mut Writer, random: &mut Random) {
+    let config = writer.config;
+    let most = config.activation_words - 1;
+    let instruction = match random.bits() % 2 {
+        0 => Instruction::Pattern(random_pattern(&config, random, most)),
+        _ => Instruction::Target(random_target(&config, random, most)),
+    };
+    writer.waiting(instruction, some_waits(random));
+}
+
+/// Small enough for a short program most of the time.
+fn usually(random: &mut Random, all: usize, few: usize) -> usize {
+    match random.bits() % 16 {
+        0 => all,
+        _ => all.min(few),
     }
 }
 
@@ -156,13 +186,18 @@ fn random_store(writer: &mut Writer, random: &mut Random, counters: bool) {
         _ => random.within(1, words.min(20)),
     };
     let address = random.within(0, words - count);
-    writer.store(source, address, count);
+    writer.store_waiting(source, address, count, some_waits(random));
 }
 
 /// A channel as the compiler makes them: some scale between 2^-24 and 2, and now and
-/// then one that vanishes or saturates.
+/// then one that vanishes or saturates, or of few bits, whose products are often half-way
+/// between two codes.
 pub fn parameters(random: &mut Random, config: &Config) -> ChannelParameters {
-    let mantissa = 1.0 + (random.bits() & 0x7f_ffff) as f32 / (1u32 << 23) as f32;
+    let bits = match random.bits() % 4 {
+        0 => 0x60_0000,
+        _ => 0x7f_ffff,
+    };
+    let mantissa = 1.0 + (random.bits() & bits) as f32 / (1u32 << 23) as f32;
     let exponent = match random.bits() % 16 {
         0 => random.within(0, 80) as i32 - 60,
         _ => -(random.within(0, 24) as i32),
@@ -181,16 +216,18 @@ pub fn parameters(random: &mut Random, config: &Config) -> ChannelParameters {
 /// A matrix instruction on the pattern there is, or on a new one.
 pub fn random_matrix(writer: &mut Writer, random: &mut Random) {
     let config = writer.config;
+    let all = config.accumulator_words;
     let pattern = match writer.pattern {
-        Some(pattern) if random.bits() % 2 == 0 => pattern,
+        Some(pattern) if pattern.positions() <= all && random.bits() % 2 == 0 => pattern,
         _ => {
-            let pattern = random_pattern(&config, random, config.accumulator_words.min(40));
+            let most = usually(random, all, 40);
+            let pattern = random_pattern(&config, random, most);
             writer.waiting(Instruction::Pattern(pattern), some_waits(random));
             pattern
         }
     };
     let positions = pattern.positions();
-    let most_tiles = (config.weight_rows / config.lanes).min(7);
+    let most_tiles = usually(random, config.weight_rows / config.lanes, 7);
     // Taps that stay inside the memory.
     let (inner, outer, activation) = loop {
         let inner = random.within(1, most_tiles) as u16;
@@ -250,7 +287,7 @@ fn first_word(
 
 pub fn random_activate(writer: &mut Writer, random: &mut Random) {
     let config = writer.config;
-    let most = config.accumulator_words.min(16);
+    let most = usually(random, config.accumulator_words, 16);
     let target = match writer.target {
         Some(target) if target.positions() <= most && random.bits() % 2 == 0 => target,
         _ => {
@@ -352,7 +389,14 @@ fn random_target(config: &Config, random: &mut Random, most_positions: usize) ->
         y_stride,
         ..
     } = random_pattern(config, random, most_positions);
-    let (a, b) = (random.bits() as u8, random.bits() as u8);
+    let (a, b) = match random.bits() % 8 {
+        0 => (0, 255),
+        1 => {
+            let only = random.bits() as u8;
+            (only, only)
+        }
+        _ => (random.bits() as u8, random.bits() as u8),
+    };
     Target {
         x_count,
         x_stride,

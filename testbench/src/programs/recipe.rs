@@ -22,11 +22,12 @@ pub enum Step {
         offset: usize,
         count: usize,
     },
-    /// To the next free place in host memory.
+    /// To the next free place in host memory, with more waits than it needs.
     Store {
         source: Source,
         address: usize,
         count: usize,
+        waits: Waits,
     },
 }
 
@@ -70,12 +71,14 @@ impl Recipe {
                     source,
                     address,
                     count,
+                    waits,
                 } => {
-                    assembler.instruction(Instruction::Store {
+                    let store = Instruction::Store {
                         source: *source,
                         address: *address as u16,
                         count: *count as u16,
-                    });
+                    };
+                    assembler.instruction_waiting(store, *waits);
                     let bytes = stored_bytes(config, *source, *count);
                     assembler.receive(host_bytes, bytes);
                     host_bytes += bytes;
@@ -213,10 +216,22 @@ impl Writer {
 
     /// Returns where in host memory the data go.
     pub fn store(&mut self, source: Source, address: usize, count: usize) -> u32 {
+        self.store_waiting(source, address, count, Waits::NONE)
+    }
+
+    /// As [`store`](Self::store).
+    pub fn store_waiting(
+        &mut self,
+        source: Source,
+        address: usize,
+        count: usize,
+        waits: Waits,
+    ) -> u32 {
         self.steps.push(Step::Store {
             source,
             address,
             count,
+            waits,
         });
         let offset = self.host_bytes;
         self.host_bytes += stored_bytes(&self.config, source, count);

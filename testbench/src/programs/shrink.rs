@@ -116,13 +116,19 @@ fn changed(step: &Step, change: usize, word_bytes: &dyn Fn(quern_isa::Space) -> 
             2 => *count = count.div_ceil(2),
             _ => {}
         },
-        Step::Store { address, count, .. } => match change {
+        Step::Store {
+            address,
+            count,
+            waits,
+            ..
+        } => match change {
             0 => *address /= 2,
             1 => *count = count.div_ceil(2),
             2 if *count > 1 => {
                 *address += 1;
                 *count -= 1;
             }
+            3 => *waits = Waits::NONE,
             _ => {}
         },
     }

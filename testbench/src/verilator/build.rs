@@ -105,6 +105,10 @@ const VERILATOR_OPTIONS: &[&str] = &[
 /// The code of a clock cycle is worth the optimiser's time; set-up code is not.
 const MAKE_OPTIONS: &[&str] = &["OPT_FAST=-O3", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"];
 
+/// Counting makes the code of a cycle ten times as long: optimised as above it takes
+/// minutes to compile.
+const MAKE_OPTIONS_COUNTING: &[&str] = &["OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1"];
+
 /// Objects that `make` builds: the model, and the runtime it uses.
 const OBJECTS: &[&str] = &[
     "Vquern__ALL.a",
@@ -152,6 +156,13 @@ impl Recipe<'_> {
         options
     }
 
+    fn make_options(&self) -> &'static [&'static str] {
+        match self.coverage {
+            true => MAKE_OPTIONS_COUNTING,
+            false => MAKE_OPTIONS,
+        }
+    }
+
     fn objects(&self) -> Vec<&'static str> {
         let mut objects = OBJECTS.to_vec();
         if self.coverage {
@@ -189,7 +200,7 @@ pub fn model(recipe: &Recipe) -> Result<PathBuf, VerilatorError> {
     (recipe.verilog, recipe.top, &settings, recipe.shim).hash(&mut hasher);
     (
         recipe.options(),
-        MAKE_OPTIONS,
+        recipe.make_options(),
         recipe.objects(),
         recipe.defines(),
     )
@@ -276,7 +287,7 @@ fn build(
     let jobs = format!("-j{jobs}");
     let mut arguments = vec!["-C", "model", "-f", "Vquern.mk", &jobs];
     let objects = recipe.objects();
-    arguments.extend(MAKE_OPTIONS.iter().chain(&objects));
+    arguments.extend(recipe.make_options().iter().chain(&objects));
     run("make", &arguments)?;
     let includes = include_options()?;
     let mut arguments = vec!["-O3", "-shared", "-fPIC", "-std=c++17"];

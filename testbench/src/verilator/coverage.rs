@@ -1,25 +1,35 @@
 //! What Verilator counts: which lines of the Verilog ran, and which bits toggled.
 //!
 //! A module's lines and bits count once, however many instances it has: they are met if
-//! any instance meets them. A bit has toggled if it has changed twice, once each way.
+//! any instance meets them. A bit has toggled if it has changed twice, once each way, in
+//! one instance.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-/// A line or a bit of a module.
+/// A line of a module, or rather the block of lines that begins there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Point {
-    /// Module, line in the file, and what begins there (a block, a branch).
-    Line(String, u32, String),
-    /// Module and bit, `sum[3]`.
-    Toggle(String, String),
+pub struct Line {
+    pub module: String,
+    pub line: u32,
+    /// What begins there, and which of several.
+    pub place: String,
+}
+
+/// A bit of a module, `sum[3]`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bit {
+    pub module: String,
+    pub bit: String,
 }
 
 /// Counts of every point.
 #[derive(Debug, Clone, Default)]
 pub struct Coverage {
-    points: BTreeMap<Point, u64>,
+    lines: BTreeMap<Line, u64>,
+    /// By the path of the instance, `quern.store.counter`.
+    bits: BTreeMap<Bit, BTreeMap<String, u64>>,
 }
 
 impl Coverage {
@@ -45,46 +55,47 @@ impl Coverage {
                 .and_then(|page| page.split_once('/'))
                 .ok_or_else(bad)?;
             let module = module.to_owned();
-            let comment = field("o").unwrap_or_default().to_owned();
-            let point = match kind {
-                "v_toggle" => Point::Toggle(module, comment),
-                _ => {
-                    let number = field("l").and_then(|l| l.parse().ok()).ok_or_else(bad)?;
-                    // `n` tells the branches of one line apart.
-                    let place = format!("{comment}:{}", field("n").unwrap_or_default());
-                    Point::Line(module, number, place)
-                }
-            };
-            let known = self.points.entry(point.clone()).or_default();
-            // Changes of one bit in two instances are no toggle.
-            match point {
-                Point::Toggle(..) => *known = (*known).max(count),
-                Point::Line(..) => *known += count,
+            let comment = field("o").unwrap_or_default();
+            if kind == "v_toggle" {
+                let bit = comment.to_owned();
+                let path = field("h").ok_or_else(bad)?;
+                // Behind the name of the model, which may be empty.
+                let path = path
+                    .split_once('.')
+                    .map_or(path, |(_, path)| path)
+                    .to_owned();
+                let instances = self.bits.entry(Bit { module, bit }).or_default();
+                *instances.entry(path).or_default() += count;
+            } else {
+                let line = field("l").and_then(|l| l.parse().ok()).ok_or_else(bad)?;
+                // `n` tells the branches of one line apart.
+                let place = format!("{comment}:{}", field("n").unwrap_or_default());
+                let line = Line {
+                    module,
+                    line,
+                    place,
+                };
+                *self.lines.entry(line).or_default() += count;
             }
         }
         Ok(())
     }
 
-    /// Counts of another run.
-    pub fn add(&mut self, other: &Coverage) {
-        for (point, count) in &other.points {
-            *self.points.entry(point.clone()).or_default() += count;
-        }
-    }
-
-    /// Lines, or blocks of lines, with whether they ran.
-    pub fn lines(&self) -> impl Iterator<Item = (&Point, bool)> {
-        let lines = self.points.iter();
-        lines
-            .filter(|(point, _)| matches!(point, Point::Line(..)))
-            .map(|(point, &count)| (point, count > 0))
+    /// Lines, with whether they ran.
+    pub fn lines(&self) -> impl Iterator<Item = (&Line, bool)> {
+        self.lines.iter().map(|(line, &count)| (line, count > 0))
     }
 
     /// Bits, with whether they have toggled both ways.
-    pub fn toggles(&self) -> impl Iterator<Item = (&Point, bool)> {
-        let bits = self.points.iter();
-        bits.filter(|(point, _)| matches!(point, Point::Toggle(..)))
-            .map(|(point, &count)| (point, count > 1))
+    pub fn toggles(&self) -> impl Iterator<Item = (&Bit, bool)> {
+        let bits = self.bits.iter();
+        bits.map(|(bit, instances)| (bit, instances.values().any(|&count| count > 1)))
+    }
+
+    /// The instances that have a bit, by their paths.
+    pub fn instances(&self, bit: &Bit) -> impl Iterator<Item = &str> {
+        let instances = self.bits.get(bit).into_iter();
+        instances.flat_map(|instances| instances.keys().map(String::as_str))
     }
 }
 
@@ -120,6 +131,8 @@ mod tests {
         coverage.read(&file).unwrap();
         let toggled: Vec<bool> = coverage.toggles().map(|(_, met)| met).collect();
         assert_eq!(toggled, [false, true]);
+        let (bit, _) = coverage.toggles().next().unwrap();
+        assert_eq!(coverage.instances(bit).collect::<Vec<_>>(), ["a", "b"]);
         let ran: Vec<bool> = coverage.lines().map(|(_, met)| met).collect();
         assert_eq!(ran, [false, true]);
     }

@@ -180,7 +180,9 @@ void quern_burst(Simulation* simulation, const uint8_t* input, uint64_t input_by
 // Whether the counts of lines and toggles could be written.
 uint8_t quern_write_coverage(Simulation* simulation, const char* path) try {
 #if VM_COVERAGE
-    simulation->context.coveragep()->write(path);
+    VerilatedCovContext* const coverage = simulation->context.coveragep();
+    coverage->forcePerInstance(true);
+    coverage->write(path);
     return 1;
 #else
     (void)simulation;

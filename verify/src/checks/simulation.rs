@@ -4,11 +4,13 @@ use super::host::CARGO;
 use crate::check::{Check, Evidence, Figures, Group, Mode, Obstacle, Outcome, Session};
 use crate::tool::Tool;
 use quern_hdl::verilog;
-use quern_isa::{Machine, Reference, CONFIGS, TINY};
+use quern_isa::{Config, Machine, Reference, CONFIGS, TINY};
 use quern_testbench::cosim::{BOTH, LOG};
 use quern_testbench::icarus::{self, without_start_values, IcarusError};
 use quern_testbench::programs::coverage::Bins;
-use quern_testbench::programs::{campaign, malformed, random_recipe, Ended, Gaps, Random};
+use quern_testbench::programs::{
+    campaign, malformed, random_recipe, Campaign, Ended, Gaps, Random,
+};
 use quern_testbench::verilator::{Model, Supply, Verilator, FAULT};
 use std::time::Duration;
 
@@ -115,7 +117,7 @@ fn programs(session: &Session) -> Result<Outcome, Obstacle> {
         let first = session.seed << 32;
         match run(&model, first..first + seeds)? {
             Err(ended) => return Ok(Outcome::failed(ended.to_string()).seed(session.seed)),
-            Ok((programs, cycles)) => {
+            Ok(Campaign { programs, cycles }) => {
                 all += programs;
                 outcome = outcome.detail(
                     format!("programs on {}", config.name),
@@ -135,17 +137,25 @@ fn programs(session: &Session) -> Result<Outcome, Obstacle> {
         .control(FAULT, caught))
 }
 
-/// Programs and cycles, or the program that fails.
-fn run(model: &Model, seeds: std::ops::Range<u64>) -> Result<Result<(u64, u64), Ended>, Obstacle> {
-    let supply = Supply::of(model).map_err(other)?;
-    let mut bins = Bins::new(&model.config);
-    let done = campaign(
-        &model.config,
+/// Runs programs, each on a core fresh from power-up.
+pub(super) fn run_programs(
+    supply: &Supply,
+    config: &Config,
+    seeds: std::ops::Range<u64>,
+    bins: &mut Bins,
+) -> Result<Campaign, Ended> {
+    campaign(
+        config,
         seeds,
         &mut |pacing| supply.paced(0, pacing),
-        &mut bins,
-    );
-    Ok(done.map(|done| (done.programs, done.cycles)))
+        bins,
+    )
+}
+
+fn run(model: &Model, seeds: std::ops::Range<u64>) -> Result<Result<Campaign, Ended>, Obstacle> {
+    let supply = Supply::of(model).map_err(other)?;
+    let mut bins = Bins::new(&model.config);
+    Ok(run_programs(&supply, &model.config, seeds, &mut bins))
 }
 
 /// Of the streams that are no programs, every so many in the quick run.
