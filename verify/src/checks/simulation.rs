@@ -144,12 +144,7 @@ pub(super) fn run_programs(
     seeds: std::ops::Range<u64>,
     bins: &mut Bins,
 ) -> Result<Campaign, Ended> {
-    campaign(
-        config,
-        seeds,
-        &mut |pacing| supply.paced(0, pacing),
-        bins,
-    )
+    campaign(config, seeds, &mut |pacing| supply.paced(0, pacing), bins)
 }
 
 fn run(model: &Model, seeds: std::ops::Range<u64>) -> Result<Result<Campaign, Ended>, Obstacle> {
