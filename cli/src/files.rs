@@ -44,17 +44,3 @@ fn make_readable(file: &std::fs::File) -> std::io::Result<()> {
 fn make_readable(_: &std::fs::File) -> std::io::Result<()> {
     Ok(())
 }
-
-/// Prints one JSON object on standard output.
-pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    print(&(serde_json::to_string_pretty(value).into_diagnostic()? + "\n"))
-}
-
-/// Prints text on standard output. A reader that has seen enough (`| head`) is no
-/// error.
-pub fn print(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.into_diagnostic(),
-    }
-}

@@ -1,6 +1,8 @@
 //! The `quern` command: reads arguments and files, calls the libraries, prints.
 
 #![forbid(unsafe_code)]
+// `output` prints, and nothing else does.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod arguments;
 mod commands;
@@ -8,6 +10,7 @@ mod evaluate;
 mod files;
 mod leds;
 mod npy;
+mod output;
 mod progress;
 mod simulation;
 mod standalone;

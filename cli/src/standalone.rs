@@ -2,6 +2,7 @@
 
 use crate::commands::run::model_name;
 use crate::files;
+use crate::output::errln;
 use miette::{IntoDiagnostic, Result};
 use quern_compiler::{compile, Compiled, Options};
 use quern_isa::standalone::{self, MOST_CLASSES};
@@ -27,7 +28,7 @@ impl Standalone {
         let classes = compiled.scores().unwrap_or(0);
         let classes = if classes > MOST_CLASSES { 0 } else { classes };
         if classes == 0 {
-            eprintln!(
+            errln!(
                 "{}: no class on the LEDs, it has other outputs than 1 to {MOST_CLASSES} scores",
                 model.display()
             );

@@ -1,7 +1,10 @@
 //! Short tables for people.
 
+use crate::output::outln;
+use miette::Result;
+
 /// Prints rows of a name and a value, values aligned.
-pub fn print(rows: &[(impl AsRef<str>, String)]) {
+pub fn print(rows: &[(impl AsRef<str>, String)]) -> Result<()> {
     let width = rows
         .iter()
         .map(|(name, _)| name.as_ref().chars().count())
@@ -9,9 +12,12 @@ pub fn print(rows: &[(impl AsRef<str>, String)]) {
         .unwrap_or(0);
     for (name, value) in rows {
         let mut lines = value.lines();
-        println!("  {:width$}  {}", name.as_ref(), lines.next().unwrap_or(""));
-        lines.for_each(|line| println!("  {:width$}  {line}", ""));
+        outln!("  {:width$}  {}", name.as_ref(), lines.next().unwrap_or(""))?;
+        for line in lines {
+            outln!("  {:width$}  {line}", "")?;
+        }
     }
+    Ok(())
 }
 
 /// `12,345,678`.

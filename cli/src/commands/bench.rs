@@ -2,9 +2,10 @@
 
 use crate::arguments::{Bench, Target};
 use crate::commands::demo;
+use crate::output::{errln, outln};
 use crate::progress::Spinner;
 use crate::target;
-use crate::{files, table};
+use crate::{output, table};
 use miette::{IntoDiagnostic, Result};
 use quern_compiler::{compile, Options};
 use quern_isa::{
@@ -65,17 +66,17 @@ pub fn run(arguments: &Bench) -> Result<()> {
         simulation,
     };
     if arguments.json {
-        return files::print_json(&figures);
+        return output::print_json(&figures);
     }
-    print(&figures);
+    print(&figures)?;
     if let Some(error) = skipped {
-        eprintln!("Verilator was left out: {error}");
+        errln!("Verilator was left out: {error}");
     }
     Ok(())
 }
 
-fn print(figures: &Figures) {
-    println!("Reference machine, one core");
+fn print(figures: &Figures) -> Result<()> {
+    outln!("Reference machine, one core")?;
     let rows: Vec<_> = figures
         .reference
         .iter()
@@ -84,8 +85,8 @@ fn print(figures: &Figures) {
             (figure.layer.clone(), format!("{rate:.0} M MAC/s"))
         })
         .collect();
-    table::print(&rows);
-    println!("\nSimulated clock cycles");
+    table::print(&rows)?;
+    outln!("\nSimulated clock cycles")?;
     let rows: Vec<_> = figures
         .simulation
         .iter()
@@ -97,7 +98,7 @@ fn print(figures: &Figures) {
             )
         })
         .collect();
-    table::print(&rows);
+    table::print(&rows)
 }
 
 /// The median of repeated measurements of work per second.

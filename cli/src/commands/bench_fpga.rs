@@ -2,8 +2,9 @@
 
 use crate::arguments::BenchFpga;
 use crate::commands::fpga;
+use crate::output::outln;
 use crate::progress::Spinner;
-use crate::{files, table};
+use crate::{output, table};
 use miette::{IntoDiagnostic, Result};
 use quern_fpga::density::{self, DensityOptions, Measured, Placement};
 use std::thread;
@@ -23,20 +24,26 @@ pub fn run(arguments: &BenchFpga) -> Result<()> {
     drop(spinner);
     let measured = measured?;
     if arguments.json {
-        return files::print_json(&measured);
+        return output::print_json(&measured);
     }
-    print(&measured);
-    Ok(())
+    print(&measured)
 }
 
-fn print(measured: &[Measured]) {
-    println!(
+fn print(measured: &[Measured]) -> Result<()> {
+    outln!(
         "{:<30} {:>5} {:>10} {:>9} {:>9} {:>6}  {:>12}  {:>13}  MHz of each seed",
-        "", "MACs", "array LCs", "LCs/MAC", "all LCs", "RAMs", "MHz med/best", "GMAC/s"
-    );
+        "",
+        "MACs",
+        "array LCs",
+        "LCs/MAC",
+        "all LCs",
+        "RAMs",
+        "MHz med/best",
+        "GMAC/s"
+    )?;
     for design in measured {
         let all: Vec<String> = design.placements.iter().map(mhz).collect();
-        println!(
+        outln!(
             "{:<30} {:>5} {:>10} {:>9.1} {:>9} {:>6}  {:>5.1} /{:>5.1}  {:>5.2} / {:>5.2}  {}",
             design.name,
             design.macs_per_cycle,
@@ -49,13 +56,13 @@ fn print(measured: &[Measured]) {
             design.gmacs_median,
             design.gmacs_best,
             all.join(" "),
-        );
+        )?;
     }
     let Some(image) = measured.last() else {
-        return;
+        return Ok(());
     };
-    println!("\nunits of the {}", image.name);
-    fpga::print_units(&image.units);
+    outln!("\nunits of the {}", image.name)?;
+    fpga::print_units(&image.units)
 }
 
 fn mhz(placement: &Placement) -> String {

@@ -2,8 +2,9 @@
 //! cycle model, which the RTL is held to.
 
 use crate::arguments::BenchNetworks;
+use crate::output::outln;
 use crate::progress::Spinner;
-use crate::{files, npy, table};
+use crate::{files, npy, output, table};
 use miette::{miette, IntoDiagnostic, Result, WrapErr};
 use quern_compiler::{compile, Array, Compiled, Options};
 use quern_isa::cycles::Idle;
@@ -64,10 +65,9 @@ pub fn run(arguments: &BenchNetworks) -> Result<()> {
     }
     drop(spinner);
     if arguments.json {
-        return files::print_json(&figures);
+        return output::print_json(&figures);
     }
-    print(&figures, arguments.layers);
-    Ok(())
+    print(&figures, arguments.layers)
 }
 
 /// The folder's models, in the order of their names.
@@ -230,11 +230,11 @@ fn layer_cycles(compiled: &Compiled, starts: &[Start], end: u32) -> Vec<(u64, Id
     cycles
 }
 
-fn print(figures: &[Figures], layers: bool) {
+fn print(figures: &[Figures], layers: bool) -> Result<()> {
     let thousands = |value: usize| table::thousands(value as u64);
     for group in figures.chunk_by(|a, b| a.network == b.network) {
         let macs = table::thousands(group[0].macs);
-        println!("{}, {macs} MACs", group[0].network);
+        outln!("{}, {macs} MACs", group[0].network)?;
         let rows: Vec<_> = group
             .iter()
             .map(|figure| {
@@ -254,12 +254,13 @@ fn print(figures: &[Figures], layers: bool) {
                 (figure.config, text)
             })
             .collect();
-        table::print(&rows);
+        table::print(&rows)?;
         if layers {
-            group.iter().for_each(print_layers);
+            group.iter().try_for_each(print_layers)?;
         }
-        println!();
+        outln!("")?;
     }
+    Ok(())
 }
 
 /// Cycles, by what the array waits for.
@@ -281,8 +282,8 @@ fn waits(idle: &Idle) -> String {
     }
 }
 
-fn print_layers(figures: &Figures) {
-    println!("  {}, layer by layer", figures.config);
+fn print_layers(figures: &Figures) -> Result<()> {
+    outln!("  {}, layer by layer", figures.config)?;
     let rows: Vec<_> = figures
         .layers
         .iter()
@@ -299,5 +300,5 @@ fn print_layers(figures: &Figures) {
             (layer.name.clone(), text)
         })
         .collect();
-    table::print(&rows);
+    table::print(&rows)
 }

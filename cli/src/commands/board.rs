@@ -1,8 +1,9 @@
 //! `quern board`: boards on serial ports, and one that is simulated.
 
 use crate::arguments::{BoardPort, Simulate};
+use crate::output::{errln, outln};
 use crate::standalone::Standalone;
-use crate::{files, leds, simulation, table, target};
+use crate::{files, leds, output, simulation, table, target};
 use miette::{miette, IntoDiagnostic, Result, WrapErr};
 use quern_board::port;
 use quern_fpga::top;
@@ -12,7 +13,7 @@ use quern_isa::{Assembler, Machine, Region, CU};
 use quern_testbench::virtual_board::{Controls, VirtualBoard};
 use serde::Serialize;
 use std::fs;
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -52,7 +53,7 @@ pub fn info(arguments: &BoardPort) -> Result<()> {
         program,
     };
     if arguments.json {
-        return files::print_json(&info);
+        return output::print_json(&info);
     }
     let current = match info.current {
         true => "the one this `quern` describes",
@@ -72,7 +73,7 @@ pub fn info(arguments: &BoardPort) -> Result<()> {
             "program in flash",
             info.program.unwrap_or_else(|| "unknown".to_owned()),
         ),
-    ]);
+    ])?;
     Ok(())
 }
 
@@ -82,9 +83,9 @@ pub fn reset(arguments: &BoardPort) -> Result<()> {
         link.stand_alone().into_diagnostic()?;
     }
     if arguments.json {
-        return files::print_json(&serde_json::json!({ "reset": true }));
+        return output::print_json(&serde_json::json!({ "reset": true }));
     }
-    println!("the board is idle");
+    outln!("the board is idle")?;
     Ok(())
 }
 
@@ -118,7 +119,7 @@ pub fn counters(arguments: &BoardPort) -> Result<()> {
         timeouts: link.timeouts,
     };
     if arguments.json {
-        return files::print_json(&counted);
+        return output::print_json(&counted);
     }
     table::print(&[
         (
@@ -143,7 +144,7 @@ pub fn counters(arguments: &BoardPort) -> Result<()> {
             ),
         ),
         ("timeouts", counted.timeouts.to_string()),
-    ]);
+    ])?;
     Ok(())
 }
 
@@ -151,13 +152,13 @@ pub fn list(json: bool) -> Result<()> {
     let candidates = port::candidates().into_diagnostic()?;
     if json {
         let ports: Vec<&str> = candidates.iter().map(|found| found.port.as_str()).collect();
-        return files::print_json(&serde_json::json!({ "ports": ports }));
+        return output::print_json(&serde_json::json!({ "ports": ports }));
     }
     if candidates.is_empty() {
-        eprintln!("no serial port belongs to an FT2232H");
+        errln!("no serial port belongs to an FT2232H");
     }
     for found in candidates {
-        println!("{}  {} {}", found.port, found.product, found.serial_number);
+        outln!("{}  {} {}", found.port, found.product, found.serial_number)?;
     }
     Ok(())
 }
@@ -186,8 +187,8 @@ pub fn simulate(arguments: &Simulate) -> Result<()> {
     let controls = Arc::new(Controls::default());
     let interrupted = controls.clone();
     ctrlc::set_handler(move || interrupted.stop()).into_diagnostic()?;
-    println!("{}", board.port().display());
-    eprintln!(
+    outln!("{}", board.port().display())?;
+    errln!(
         "a board with {:.3} MHz and {:.0} baud in simulated time; Enter presses its button, \
          Ctrl-C ends it",
         clock_hz as f64 / 1e6,
@@ -283,20 +284,19 @@ impl Leds {
         if self.steady != Some(steady) {
             self.steady = Some(steady);
             self.end();
-            eprintln!("{}: {}", line(leds), leds::meaning(leds));
+            errln!("{}: {}", line(leds), leds::meaning(leds));
         }
         if !self.is_terminal || self.shown.is_some_and(|shown| shown.elapsed() < PAUSE) {
             return;
         }
         self.shown = Some(Instant::now());
-        eprint!("\r{}", line(leds));
-        let _ = std::io::stderr().flush();
+        output::message(format_args!("\r{}", line(leds)));
     }
 
     /// Leaves the line of what is now.
     fn end(&mut self) {
         if self.shown.take().is_some() {
-            eprintln!();
+            errln!("");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::arguments::Classify;
 use crate::standalone::Standalone;
-use crate::{evaluate, files, leds, npy, target};
+use crate::{evaluate, leds, npy, output, target};
 use miette::{miette, IntoDiagnostic, Result};
 use quern_board::StandaloneBoard;
 use quern_compiler::Array;
@@ -73,7 +73,7 @@ pub fn classify(arguments: &Classify) -> Result<()> {
         npy::write_array(path, output)?;
     }
     match arguments.json {
-        true => files::print_json(&answers),
+        true => output::print_json(&answers),
         false => Ok(()),
     }
 }
@@ -87,7 +87,7 @@ fn print(answer: &Answer) -> Result<()> {
         Some(label) => format!("  label {label}"),
         None => String::new(),
     };
-    files::print(&format!(
+    output::print(&format!(
         "sample {}: {class}{label}  LEDs 7 to 0 {}\n",
         answer.sample, answer.leds
     ))

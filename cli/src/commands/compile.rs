@@ -2,7 +2,8 @@
 
 use crate::arguments::Compile;
 use crate::commands::run::model_name;
-use crate::{files, table};
+use crate::output::{errln, outln};
+use crate::{files, output, table};
 use miette::Result;
 use quern_compiler::{compile, Options, Report};
 use serde::Serialize;
@@ -29,28 +30,30 @@ pub fn run(arguments: &Compile) -> Result<()> {
         files::write(path, &program)?;
     }
     if arguments.json {
-        return files::print_json(&CompileReport {
+        return output::print_json(&CompileReport {
             report: &compiled.report,
             program_bytes: program.len(),
             output: arguments.output.as_ref(),
         });
     }
     if arguments.listing {
-        return files::print(&compiled.listing());
+        return output::print(&compiled.listing());
     }
-    print(&compiled.report, program.len());
+    print(&compiled.report, program.len())?;
     match &arguments.output {
-        Some(path) => println!("  program written to {}", path.display()),
-        None => eprintln!("nothing written: add `-o FILE` for the program, `--listing` to read it"),
+        Some(path) => outln!("  program written to {}", path.display())?,
+        None => errln!("nothing written: add `-o FILE` for the program, `--listing` to read it"),
     }
     Ok(())
 }
 
-fn print(report: &Report, program_bytes: usize) {
-    println!(
+fn print(report: &Report, program_bytes: usize) -> Result<()> {
+    outln!(
         "{} for {}, {} samples at a time",
-        report.model, report.config, report.batch
-    );
+        report.model,
+        report.config,
+        report.batch
+    )?;
     let rows: Vec<_> = report
         .layers
         .iter()
@@ -72,7 +75,7 @@ fn print(report: &Report, program_bytes: usize) {
             (layer.name.clone(), text)
         })
         .collect();
-    table::print(&rows);
+    table::print(&rows)?;
     let rows: Vec<_> = [(
         "program".to_string(),
         format!("{} bytes", table::thousands(program_bytes as u64)),
@@ -91,5 +94,5 @@ fn print(report: &Report, program_bytes: usize) {
             .map(|note| ("note".to_string(), note.clone())),
     )
     .collect();
-    table::print(&rows);
+    table::print(&rows)
 }

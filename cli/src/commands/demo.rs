@@ -4,6 +4,7 @@
 use crate::arguments::{Demo, Target};
 use crate::commands::verilog;
 use crate::evaluate::{accuracy, compile_for, evaluate, first, Evaluation};
+use crate::output::{errln, outln};
 use crate::progress::Spinner;
 use crate::{files, npy, table, target};
 use miette::{miette, Result};
@@ -60,19 +61,19 @@ pub fn run(arguments: &Demo) -> Result<()> {
         &every,
         verilator.as_ref(),
         accuracy(&every.evaluation.output, &labels)?,
-    );
+    )?;
     match &yosys {
-        Some(summary) => println!("  {:13}{summary}", "Yosys"),
-        None => eprintln!("with Yosys installed, the Verilog would also be checked for latches"),
+        Some(summary) => outln!("  {:13}{summary}", "Yosys")?,
+        None => errln!("with Yosys installed, the Verilog would also be checked for latches"),
     }
-    println!("\n  files in {}:", arguments.output.display());
-    println!("    digits-mlp.qrn  the program    digits-mlp.lst  its listing");
-    println!(
+    outln!("\n  files in {}:", arguments.output.display())?;
+    outln!("    digits-mlp.qrn  the program    digits-mlp.lst  its listing")?;
+    outln!(
         "    quern.v         the accelerator, {} modules",
         exported.modules
-    );
+    )?;
     if let Some(remark) = remark {
-        eprintln!("{remark}");
+        errln!("{remark}");
     }
     Ok(())
 }
@@ -138,7 +139,7 @@ fn print(
     every: &Compared,
     verilator: Option<&Compared>,
     accuracy: f64,
-) {
+) -> Result<()> {
     let per_image = |compared: &Compared| {
         compared.evaluation.cycles as f64 / compared.evaluation.samples as f64
     };
@@ -154,7 +155,7 @@ fn print(
             verilator.evaluation.samples
         );
     }
-    println!("digits-mlp, a quantised 64-32-10 network, from ONNX to RTL\n");
+    outln!("digits-mlp, a quantised 64-32-10 network, from ONNX to RTL\n")?;
     table::print(&[
         (
             "machine",
@@ -197,7 +198,7 @@ fn print(
             ),
         ),
         ("agreement", agreement),
-    ]);
+    ])
 }
 
 /// Elaborates the Verilog where Yosys is installed: what it is made of.

@@ -1,9 +1,10 @@
 //! `quern fpga flash`: an image and a program into the board's flash.
 
 use crate::arguments::FpgaFlash;
+use crate::output::errln;
 use crate::progress::Spinner;
 use crate::standalone::Standalone;
-use crate::{files, table};
+use crate::{files, output, table};
 use miette::{IntoDiagnostic, Result};
 use quern_fpga::flash::{self, Programmer, Usb, Write};
 use quern_isa::standalone::FLASH_BYTES;
@@ -53,11 +54,11 @@ pub fn flash(arguments: &FpgaFlash) -> Result<()> {
         flashed: !arguments.dry_run,
     };
     if arguments.json {
-        return files::print_json(&report);
+        return output::print_json(&report);
     }
     print(&report)?;
     if let Some(model) = &arguments.program {
-        eprintln!(
+        errln!(
             "the board runs it for what `quern board classify {} --input X.npy` sends",
             model.display()
         );
@@ -106,5 +107,5 @@ fn print(report: &Report) -> Result<()> {
     for command in &report.commands {
         text += &format!("  {command}\n");
     }
-    files::print(&text)
+    output::print(&text)
 }

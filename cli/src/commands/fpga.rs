@@ -1,8 +1,9 @@
 //! `quern fpga build`: an image for the board.
 
 use crate::arguments::FpgaBuild;
+use crate::output::outln;
 use crate::progress::Spinner;
-use crate::{files, table};
+use crate::{output, table};
 use miette::{IntoDiagnostic, Result};
 use quern_fpga::flow::{BuildOptions, Step};
 use quern_fpga::{BuildReport, UnitUse};
@@ -29,10 +30,9 @@ pub fn build(arguments: &FpgaBuild) -> Result<()> {
     drop(spinner);
     let report = report?;
     if arguments.json {
-        return files::print_json(&report);
+        return output::print_json(&report);
     }
-    print(&report);
-    Ok(())
+    print(&report)
 }
 
 pub fn describe(step: Step) -> String {
@@ -46,7 +46,7 @@ pub fn describe(step: Step) -> String {
     }
 }
 
-fn print(report: &BuildReport) {
+fn print(report: &BuildReport) -> Result<()> {
     let share = |used: u64, total: u64| {
         let share = table::percent(used as f64 / total as f64);
         format!(
@@ -89,16 +89,17 @@ fn print(report: &BuildReport) {
         ("slowest path", slowest_path(report)),
         ("image", report.bitstream.display().to_string()),
         ("floorplan", report.floorplan.display().to_string()),
-    ]);
-    println!();
-    print_units(&report.units);
+    ])?;
+    outln!("")?;
+    print_units(&report.units)
 }
 
-pub fn print_units(units: &[UnitUse]) {
-    println!("unit                               LCs  block RAMs");
+pub fn print_units(units: &[UnitUse]) -> Result<()> {
+    outln!("unit                               LCs  block RAMs")?;
     for unit in units {
-        println!("{:<31} {:>6} {:>11}", unit.unit, unit.lcs, unit.brams);
+        outln!("{:<31} {:>6} {:>11}", unit.unit, unit.lcs, unit.brams)?;
     }
+    Ok(())
 }
 
 /// Its units, with the nanoseconds it spends on the way to each and in it.

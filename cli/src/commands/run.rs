@@ -3,7 +3,7 @@
 use crate::arguments::{Run, Target};
 use crate::evaluate::{accuracy, compile_for, evaluate, first, Evaluation};
 use crate::progress::Spinner;
-use crate::{files, npy, table, target};
+use crate::{files, npy, output, table, target};
 use miette::{miette, Context, IntoDiagnostic, Result};
 use quern_compiler::Compiled;
 use quern_isa::{trace::Event, Compared, Machine, Reference};
@@ -79,10 +79,9 @@ pub fn run(arguments: &Run) -> Result<()> {
     }
     let report = report(name, arguments, &compiled, &evaluation, accuracy);
     if arguments.json {
-        return files::print_json(&report);
+        return output::print_json(&report);
     }
-    print(&report);
-    Ok(())
+    print(&report)
 }
 
 /// What runs the programs: one machine, or two that have to agree.
@@ -160,7 +159,7 @@ fn report(
     }
 }
 
-fn print(report: &RunReport) {
+fn print(report: &RunReport) -> Result<()> {
     let mut rows = vec![
         ("model", report.model.clone()),
         (
@@ -206,7 +205,7 @@ fn print(report: &RunReport) {
         ("wall time", format!("{:.2} s", report.wall_s)),
     ]);
     rows.extend(report.notes.iter().map(|note| ("note", note.clone())));
-    table::print(&rows);
+    table::print(&rows)
 }
 
 /// Traces the first program run, on a fresh reference machine.

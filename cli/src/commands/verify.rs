@@ -1,7 +1,8 @@
 //! `quern verify`: every claim, its evidence, one page.
 
 use crate::arguments::Verify;
-use crate::{files, table};
+use crate::output::{errln, outln};
+use crate::{files, output, table};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use miette::{miette, Context, IntoDiagnostic, Result};
 use quern_verify::{checks, page, Check, CheckReport, Mode, Observer, Options, Report, Status};
@@ -20,7 +21,7 @@ pub fn run(arguments: &Verify) -> Result<()> {
             .into_iter()
             .map(|check| (check.name, check.claim))
             .collect();
-        table::print(&rows);
+        table::print(&rows)?;
         return Ok(());
     }
     let options = Options {
@@ -36,8 +37,8 @@ pub fn run(arguments: &Verify) -> Result<()> {
     bars.close();
     files::write(&arguments.output, page::page(&report).as_bytes())?;
     match arguments.json {
-        true => files::print_json(&report)?,
-        false => print(&report, &arguments.output),
+        true => output::print_json(&report)?,
+        false => print(&report, &arguments.output)?,
     }
     if !report.passed() {
         let names: Vec<&str> = report.failed().map(|check| check.name.as_str()).collect();
@@ -149,7 +150,7 @@ impl Observer for Bars {
         self.all.inc(1);
         if check.status != Status::Shown {
             self.bars.suspend(|| {
-                eprintln!(
+                errln!(
                     "{}: {}: {}",
                     check.name,
                     check.standing().to_uppercase(),
@@ -160,14 +161,14 @@ impl Observer for Bars {
     }
 }
 
-fn print(report: &Report, output: &Path) {
+fn print(report: &Report, output: &Path) -> Result<()> {
     let rows: Vec<(&str, String)> = report
         .checks
         .iter()
         .map(|check| (check.name.as_str(), check.standing()))
         .collect();
-    table::print(&rows);
-    println!();
+    table::print(&rows)?;
+    outln!("")?;
     let figures = &report.figures;
     let count = |status| report.with(status).count();
     let mut rows = vec![
@@ -209,8 +210,9 @@ fn print(report: &Report, output: &Path) {
         ));
     }
     rows.push(("page", output.display().to_string()));
-    table::print(&rows);
+    table::print(&rows)?;
     for check in report.not_shown() {
-        eprintln!("NOT SHOWN: {}: {}", check.name, check.reason);
+        errln!("NOT SHOWN: {}: {}", check.name, check.reason);
     }
+    Ok(())
 }

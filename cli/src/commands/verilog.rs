@@ -1,7 +1,8 @@
 //! `quern verilog`: the accelerator as one file for other tools.
 
 use crate::arguments::Verilog;
-use crate::files;
+use crate::output::outln;
+use crate::{files, output};
 use miette::{IntoDiagnostic, Result};
 use quern_hdl::verilog::{ports_markdown, WAIVERS};
 use quern_isa::Config;
@@ -33,22 +34,22 @@ pub fn run(arguments: &Verilog) -> Result<()> {
         .unwrap_or_else(|| PathBuf::from("build/verilog").join(config.name));
     let exported = export(&config, &folder)?;
     if arguments.json {
-        return files::print_json(&exported);
+        return output::print_json(&exported);
     }
-    println!(
+    outln!(
         "{}: top module `{}`, {} modules for {} instances, {} lines",
         exported.verilog.display(),
         exported.top,
         exported.modules,
         exported.instances,
         exported.lines
-    );
-    println!("{}: file list, for `-f`", exported.file_list.display());
-    println!("{}: the ports and their rules", exported.ports.display());
-    println!(
+    )?;
+    outln!("{}: file list, for `-f`", exported.file_list.display())?;
+    outln!("{}: the ports and their rules", exported.ports.display())?;
+    outln!(
         "{}: lint remarks explained, for verilator --lint-only -Wall",
         exported.waivers.display()
-    );
+    )?;
     Ok(())
 }
 
