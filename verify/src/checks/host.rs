@@ -19,7 +19,7 @@ pub const CARGO: Tool = Tool {
 };
 const CARGO_DENY: Tool = Tool {
     program: "cargo-deny",
-    package: "cargo install cargo-deny",
+    package: "cargo install cargo-deny --locked",
 };
 
 pub fn all() -> Vec<Check> {
@@ -33,7 +33,7 @@ pub fn all() -> Vec<Check> {
         Check::new(
             Group::Host,
             "host.dependencies",
-            "every dependency has a permissive licence and comes from the package registry",
+            "every dependency has a permissive licence, or one that `deny.toml` allows it by name, and comes from the package registry",
             dependencies,
         )
         .only_in_full(),
