@@ -179,7 +179,9 @@ pub fn requantise_with(
 pub fn requantise_f32(sum: i32, scale: f32, zero_point: u8, even_code: bool) -> u8 {
     let scaled = sum as f32 * scale;
     let below = scaled.floor();
-    let rounded = match even_code && zero_point & 1 == 1 && scaled - below == 0.5 {
+    // Rounded to f32, the difference would be a half next to -1/2, too.
+    let tie = scaled as f64 - below as f64 == 0.5;
+    let rounded = match even_code && zero_point & 1 == 1 && tie {
         // One more and one less: the even neighbours change places.
         true if below % 2.0 == 0.0 => scaled.ceil(),
         true => below,

@@ -3,7 +3,10 @@
 
 use num_bigint::BigUint;
 use proptest::prelude::*;
-use quern_isa::numerics::{encode_scale, requantise, requantise_with, step_count, wrap, MAX_SHIFT};
+use quern_isa::numerics::{
+    encode_scale, interval, requantise, requantise_f32, requantise_with, step_count, wrap,
+    MAX_SHIFT,
+};
 use quern_isa::{ChannelParameters, MANTISSA_BITS};
 
 /// Bits per step of every configuration that exists.
@@ -126,6 +129,80 @@ fn requantise_equals_f32_next_to_every_tie() {
     );
 }
 
+/// Products that are as far from a tie as half an f32 ulp, where rounding to f32 decides, and
+/// next to those: of few factors and all bits of a scale, so that the product is exact.
+#[test]
+fn requantise_equals_f32_where_the_product_is_half_an_ulp_from_a_tie() {
+    let (mut compared, mut halves) = (0, 0);
+    for shift in 16..=27 {
+        for (integer, sum) in (0..512u64).flat_map(|i| [1, 3, 5, 7, 9, 33].map(|sum| (i, sum))) {
+            let tie = (integer << shift) + (1 << (shift - 1));
+            for product in tie - 5..=tie + 5 {
+                let mantissa = product / sum;
+                if product % sum != 0 || mantissa >> 23 != 1 {
+                    continue;
+                }
+                let scale = mantissa as f32 * (-(shift as f32)).exp2();
+                let rounded = (sum as f32 * scale) as f64;
+                let exact = product as f64 * (-(shift as f64)).exp2();
+                halves += (rounded != exact && rounded.fract() == 0.5) as u32;
+                compared += 1;
+                for zero_point in [0, 128] {
+                    let encoded = encode_everywhere(scale, zero_point);
+                    for sum in [sum as i32, -(sum as i32)] {
+                        agree(sum, scale, &encoded, 0, 255).unwrap();
+                    }
+                }
+            }
+        }
+    }
+    assert!(compared > 5000 && halves > 1000, "{compared}, {halves}");
+}
+
+/// A sum with more digits than the steps before the idle ones take counts as one beyond all
+/// codes, whatever the multiplier, and one that just fits does not.
+#[test]
+fn a_sum_beyond_the_digits_is_out_of_range() {
+    for (rows, idle_steps) in [(4, 3), (8, 1)] {
+        for steps in idle_steps + 1..16 {
+            let parameters = ChannelParameters {
+                bias: 0,
+                multiplier: 1,
+                steps: steps as u8,
+                zero_point: 100,
+            };
+            let code = |sum: i64| {
+                let sum = sum.clamp(i32::MIN as i64, i32::MAX as i64);
+                requantise(sum as i32, &parameters, rows, 0, 255)
+            };
+            let bits = (steps - idle_steps) * rows;
+            if bits > 32 {
+                // Also 2^31, which the largest sum is rounded to. The product with 1 is far
+                // below a half.
+                assert_eq!(code(i64::MAX), 100, "{rows} rows, {steps} steps");
+                continue;
+            }
+            let limit = 1i64 << (bits - 1);
+            // To the next f32.
+            let (below, above) = ((limit >> 24).max(1), (limit >> 23).max(1));
+            assert_eq!(code(limit - below), 100, "{rows} rows, {steps} steps");
+            assert_eq!(code(-limit), 100, "{rows} rows, {steps} steps");
+            assert_eq!(code(limit), 255, "{rows} rows, {steps} steps");
+            if bits < 32 {
+                assert_eq!(code(-limit - above), 0, "{rows} rows, {steps} steps");
+            }
+        }
+    }
+}
+
+/// A cycle for each digit that is left of a sum, and no fewer than the stages behind take.
+#[test]
+fn an_output_takes_a_cycle_for_each_digit() {
+    let of = |rows: u32, steps: [u32; 5]| steps.map(|steps| interval(steps, rows));
+    assert_eq!(of(4, [4, 6, 7, 8, 15]), [3, 3, 4, 5, 12]);
+    assert_eq!(of(8, [2, 4, 5, 6, 15]), [3, 3, 4, 5, 14]);
+}
+
 #[test]
 fn requantise_equals_f32_at_the_extremes() {
     let sums = (-1000..=1000)
@@ -199,8 +276,13 @@ proptest! {
     ) {
         let parameters = ChannelParameters { bias: 0, multiplier, steps, zero_point };
         for rows in ROWS {
-            let code = requantise(sum, &parameters, rows, low, high);
-            prop_assert!(code >= low.min(high) && code <= low.max(high));
+            // Also where the bounds have changed places.
+            let expected = match requantise(sum, &parameters, rows, 0, 255) {
+                code if code < low => low,
+                code if code > high => high,
+                code => code,
+            };
+            prop_assert_eq!(requantise(sum, &parameters, rows, low, high), expected);
         }
     }
 
@@ -235,6 +317,33 @@ proptest! {
         let wrapped = wrap(sum, bits) as i64;
         prop_assert_eq!((wrapped - sum) % (1 << bits), 0);
         prop_assert!(wrapped >= -(1 << (bits - 1)) && wrapped < 1 << (bits - 1));
+    }
+}
+
+/// A tie, of the product in f32, goes to the even code, and everything else to the nearest.
+#[test]
+fn with_even_code_ties_of_the_f32_product_are_decided_by_the_code() {
+    let scales = long_scales().into_iter().step_by(7);
+    for scale in scales.chain(short_scales().into_iter().step_by(11)) {
+        for zero_point in [128, 77] {
+            let encoded = encode_everywhere(scale, zero_point);
+            sums_next_to_ties(scale, |sum| {
+                let product = (sum as f32 * scale) as f64 + zero_point as f64;
+                let expected = product.round_ties_even().clamp(0.0, 255.0) as u8;
+                for (rows, parameters) in ROWS.into_iter().zip(&encoded) {
+                    let actual = requantise_with(sum, parameters, rows, 0, 255, true);
+                    if actual != expected {
+                        return Err(format!("{sum} * {scale:e} + {zero_point}: {actual}"));
+                    }
+                }
+                let actual = requantise_f32(sum, scale, zero_point, true);
+                match actual == expected {
+                    true => Ok(()),
+                    false => Err(format!("in f32: {sum} * {scale:e}: {actual}")),
+                }
+            })
+            .unwrap();
+        }
     }
 }
 
