@@ -559,13 +559,43 @@ fn windows_larger_than_the_memory_are_taken_in_parts() {
             output_zero_point: 11,
             even_code: false,
         };
+        // What becomes of the whole window's code does not of those of its parts.
+        let falling = Finish {
+            low: 20,
+            high: 250,
+            table: Some(Table::from_fn(|code| 255 - code)),
+        };
         for kind in [Kind::AveragePool(average), Kind::MaxPool { input, window }] {
-            let network = single(shape(size), kind, shape(outputs), Finish::default());
+            let network = single(shape(size), kind, shape(outputs), falling.clone());
             for config in &CONFIGS {
                 let compiled = check(&network, config, None, 1);
                 assert!(compiled.report.host.is_empty());
             }
         }
+    }
+}
+
+/// One vector instruction takes a window of half the activation memory; what is larger is taken
+/// row by row, so that there is room for the next one.
+#[test]
+fn a_maximum_is_taken_in_parts_beyond_half_the_memory() {
+    let layers = |[height, width]: [usize; 2], config: &Config| {
+        let window = Window {
+            kernel: [height, width],
+            ..Window::POINT
+        };
+        let input = MapId(0);
+        let kind = Kind::MaxPool { input, window };
+        let shape = image(height, width, 2);
+        let network = single(shape, kind, image(1, 1, 2), Finish::default());
+        check(&network, config, Some(1), 2).report.layers.len()
+    };
+    for config in &CONFIGS {
+        let half = [16, config.activation_words / 32];
+        assert_eq!(layers(half, config), 1, "{}", config.name);
+        assert_eq!(layers([16, half[1] + 1], config), 2, "{}", config.name);
+        let row = [1, config.activation_words / 2 + 1];
+        assert_eq!(layers(row, config), 1, "{}", config.name);
     }
 }
 
@@ -597,14 +627,62 @@ fn windows_larger_than_the_memory_that_are_no_sum_of_parts_are_the_hosts() {
             for config in &CONFIGS {
                 let compiled = check(&network, config, None, 1);
                 let on_host = config.activation_words < 600 && !one_scale;
-                assert_eq!(
-                    compiled.report.host.len(),
-                    on_host as usize,
-                    "{}",
-                    config.name
+                let reasons = &compiled.report.host;
+                assert_eq!(reasons.len(), on_host as usize, "{}", config.name);
+                let room = format!(
+                    "windows of 24 x 23 do not fit the {}",
+                    config.activation_words
                 );
+                assert!(reasons.iter().all(|reason| reason.contains(&room)));
             }
         }
+    }
+}
+
+/// Constants are in the program, and the host reads its own memory: it gets a copy.
+#[test]
+fn windows_of_a_constant_that_have_no_room_are_the_hosts() {
+    let window = Window {
+        kernel: [24, 23],
+        ..Window::POINT
+    };
+    let codes: Vec<u8> = (0..26 * 24 * 3).map(|i| (i * i % 251) as u8).collect();
+    let input = MapId(1);
+    let average = AveragePool {
+        input,
+        window,
+        scales: vec![1.0 / 552.0; 553],
+        input_zero_point: 120,
+        output_zero_point: 7,
+        even_code: true,
+    };
+    let pooled = image(3, 2, 3);
+    let mut builder = Builder {
+        maps: Vec::new(),
+        operations: Vec::new(),
+        limit: 0,
+    };
+    builder.map(pooled);
+    let codes = codes.into();
+    builder.push(
+        Kind::Constant { codes },
+        image(26, 24, 3),
+        Finish::default(),
+    );
+    let mean = builder.push(Kind::AveragePool(average), pooled, Finish::default());
+    let half = |code: usize| code as i32;
+    let kind = Kind::Add {
+        inputs: [MapId(0), mean],
+        tables: Rc::new([std::array::from_fn(half), std::array::from_fn(half)]),
+        fraction_bits: 1,
+        output_zero_point: 0,
+    };
+    builder.push(kind, pooled, Finish::default());
+    let network = builder.network();
+    for config in &CONFIGS {
+        let compiled = check(&network, config, None, 1);
+        let on_host = config.activation_words < 600;
+        assert_eq!(compiled.report.host.len(), on_host as usize);
     }
 }
 

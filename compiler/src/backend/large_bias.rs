@@ -5,8 +5,9 @@
 //! a huge number: the products hardly count. Such a channel has few different codes, and
 //! other parameters give the same ones with a bias that fits.
 
+use crate::backend::short_scale;
 use crate::network::Finish;
-use quern_isa::{numerics, ChannelParameters, Config};
+use quern_isa::{numerics, Config};
 use std::ops::RangeInclusive;
 
 /// A bias and other parameters for which every sum of products in the range becomes the
@@ -37,7 +38,7 @@ pub fn replace(
     }
     // The step from one code to the next becomes that from 0 to 1: just above a half.
     let step = partition_point(lowest, highest, |product| code(product) == Some(first));
-    let reach = (lowest - step).abs().max((highest - step).abs()) + 1;
+    let reach = (lowest - step).abs().max((highest - step).abs());
     let half = (reach as u64).next_power_of_two() as i64;
     (2 * half + 1 < limit).then(|| (half + 1 - step, 0.5 / half as f32, first))
 }
@@ -60,22 +61,9 @@ fn saturating(
 
 /// What ONNX Runtime makes of a sum: its sums have 32 bits.
 pub fn code(sum: i64, scale: f32, zero_point: u8, finish: &Finish, config: &Config) -> Option<u8> {
-    let (multiplier, steps) = numerics::encode_scale(scale, config.requantise_rows);
-    let parameters = ChannelParameters {
-        bias: 0,
-        multiplier,
-        steps,
-        zero_point,
-    };
+    let encoded = numerics::encode_scale(scale, config.requantise_rows);
     let sum = i32::try_from(sum).ok()?;
-    let Finish { low, high, .. } = *finish;
-    Some(numerics::requantise(
-        sum,
-        &parameters,
-        config.requantise_rows,
-        low,
-        high,
-    ))
+    Some(short_scale::code(encoded, sum, zero_point, finish, config))
 }
 
 /// The first number of a range for which `before` is false, true for those before it.
@@ -95,6 +83,40 @@ pub fn partition_point(first: i64, last: i64, before: impl Fn(i64) -> bool) -> i
 mod tests {
     use super::*;
     use quern_isa::CU;
+
+    #[test]
+    fn a_bias_that_just_fits_stays() {
+        let limit = 1i64 << (CU.accumulator_bits - 1);
+        let products = -5_000..=7_001;
+        // So small that no sum is beyond the codes.
+        let scale = (-17f32).exp2();
+        for (bias, stays) in [
+            (-limit + 5_000, true),
+            (-limit + 4_999, false),
+            (limit - 7_002, true),
+            (limit - 7_001, false),
+        ] {
+            let replaced = replace(bias, scale, 128, products.clone(), &Finish::default(), &CU);
+            assert_eq!(replaced == Some((bias, scale, 128)), stays, "{bias}");
+            let (bias, ..) = replaced.unwrap();
+            assert!(bias + products.start() >= -limit && bias + products.end() < limit);
+        }
+    }
+
+    /// The step is in the middle, as far from both ends as half the accumulators' range.
+    #[test]
+    fn products_that_leave_no_room_for_a_step_have_no_replacement() {
+        let limit = 1i64 << (CU.accumulator_bits - 1);
+        let (half, scale) = (limit / 2, 0.5 / limit as f32);
+        // Next to 1.5 in units of the scale; two sums round to it.
+        let bias = (1.5 / scale) as i64;
+        let replace = |products: RangeInclusive<i64>| {
+            replace(bias, scale, 0, products, &Finish::default(), &CU)
+        };
+        assert_eq!(replace(-half..=half - 1), None);
+        let (other, ..) = replace(-half / 2..=half / 2 - 1).unwrap();
+        assert!(other + half / 2 < limit);
+    }
 
     /// Biases beyond 24 bits with scales that keep them inside and outside the codes.
     #[test]

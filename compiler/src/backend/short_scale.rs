@@ -36,22 +36,31 @@ pub fn encode_for(
     let Some((below, above)) = shorter(exact, config) else {
         return exact;
     };
-    let code = |(multiplier, steps): (u32, u8), sum: i32| {
-        let parameters = ChannelParameters {
-            bias: 0,
-            multiplier,
-            steps,
-            zero_point,
-        };
-        let Finish { low, high, .. } = *finish;
-        numerics::requantise(sum, &parameters, config.requantise_rows, low, high)
-    };
+    let code = |encoded: (u32, u8), sum: i32| code(encoded, sum, zero_point, finish, config);
     let thresholds = thresholds(scale, zero_point, &sums, finish, |sum| code(exact, sum));
     let same = |other: &(u32, u8)| {
         let mut sums = thresholds.iter();
         sums.all(|&sum| code(*other, sum) == code(exact, sum))
     };
     [below, above].into_iter().find(same).unwrap_or(exact)
+}
+
+/// What becomes of a sum with a multiplier and steps, before the table.
+pub fn code(
+    (multiplier, steps): (u32, u8),
+    sum: i32,
+    zero_point: u8,
+    finish: &Finish,
+    config: &Config,
+) -> u8 {
+    let parameters = ChannelParameters {
+        bias: 0,
+        multiplier,
+        steps,
+        zero_point,
+    };
+    let Finish { low, high, .. } = *finish;
+    numerics::requantise(sum, &parameters, config.requantise_rows, low, high)
 }
 
 /// The scales next to a multiplier and steps that have a step less, if that takes fewer cycles.
@@ -110,15 +119,8 @@ mod tests {
                 let sums = -(draw as i32 * 100)..=40_000;
                 let exact = numerics::encode_scale(scale, rows);
                 let short = encode_for(scale, zero_point, sums.clone(), &finish, config);
-                let code = |(multiplier, steps): (u32, u8), sum: i32| {
-                    let parameters = ChannelParameters {
-                        bias: 0,
-                        multiplier,
-                        steps,
-                        zero_point,
-                    };
-                    numerics::requantise(sum, &parameters, rows, finish.low, finish.high)
-                };
+                let code =
+                    |encoded: (u32, u8), sum: i32| code(encoded, sum, zero_point, &finish, config);
                 shorter += (short.1 < exact.1) as u32;
                 all += 1;
                 if short != exact {
@@ -146,17 +148,9 @@ mod tests {
                 let value = multiplier as f64 / ((steps as u32 * rows) as f64).exp2();
                 assert_eq!(value, scale as f64);
                 for sum in [-70_000, -300, -1, 0, 1, 127, 1000, 65_536, 8_000_000] {
-                    let code = |(multiplier, steps): (u32, u8)| {
-                        let parameters = ChannelParameters {
-                            bias: 0,
-                            multiplier,
-                            steps,
-                            zero_point: 100,
-                        };
-                        numerics::requantise(sum, &parameters, rows, 0, 255)
-                    };
+                    let code = code((multiplier, steps), sum, 100, &Finish::default(), config);
                     let expected = numerics::requantise_f32(sum, scale, 100, false);
-                    assert_eq!(code((multiplier, steps)), expected, "{scale}, {sum}");
+                    assert_eq!(code, expected, "{scale}, {sum}");
                 }
             }
         }
