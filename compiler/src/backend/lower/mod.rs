@@ -84,7 +84,8 @@ impl<'a> Lowering<'a> {
                 self.rearrange(operation, inputs, sources, parameters, scratch)
             }
             Kind::Host { inputs, work, .. } => self.host(operation, inputs, work),
-            Kind::Constant { .. } => self.constant(operation),
+            // It is in the program, wherever it is read.
+            Kind::Constant { .. } => {}
             _ => self.vectors(operation, parameters, scratch),
         }
     }
@@ -233,29 +234,6 @@ impl<'a> Lowering<'a> {
             table: Box::new(std::array::from_fn(code)),
         };
         self.push(Action::Host(step));
-    }
-
-    /// A constant that is on chip.
-    fn constant(&mut self, operation: &Operation) {
-        let placement = &self.plan.placements[operation.output.0];
-        let (Kind::Constant { codes }, Some(view)) = (&operation.kind, placement.view()) else {
-            return;
-        };
-        let literal = Placement {
-            place: Place::Literal(
-                codes
-                    .iter()
-                    .map(|&code| operation.finish.apply(code))
-                    .collect(),
-            ),
-            ..placement.clone()
-        };
-        for y in 0..placement.shape.height {
-            let mut data = Vec::new();
-            let words = placement.shape.width * placement.words;
-            literal.words_at(&mut data, y * words, words, self.config.lanes);
-            self.load(view.at(y as i64, 0, 0) as usize, data);
-        }
     }
 
     /// The address of parameters, which are loaded unless they still are there.
