@@ -40,7 +40,7 @@ pub fn replace(
     let step = partition_point(lowest, highest, |product| code(product) == Some(first));
     let reach = (lowest - step).abs().max((highest - step).abs());
     let half = (reach as u64).next_power_of_two() as i64;
-    (2 * half + 1 < limit).then(|| (half + 1 - step, 0.5 / half as f32, first))
+    (2 * half < limit).then(|| (half + 1 - step, 0.5 / half as f32, first))
 }
 
 /// A bias so large that every sum is beyond the bounds may be smaller.
