@@ -175,11 +175,15 @@ pub struct Figures {
     pub functional_coverage: Option<f64>,
     /// Designs compared between RTL and image.
     pub equivalence_checked: Option<u64>,
-    /// Mutants that change behaviour.
+    /// Mutants of the hardware that change behaviour.
     pub mutants: Option<u64>,
     pub mutants_killed: Option<u64>,
     /// Mutants that were shown to change nothing; not part of the score.
     pub mutants_equivalent: Option<u64>,
+    /// Likewise of the host's programs.
+    pub host_mutants: Option<u64>,
+    pub host_mutants_killed: Option<u64>,
+    pub host_mutants_equivalent: Option<u64>,
 }
 
 impl Figures {
@@ -206,14 +210,29 @@ impl Figures {
         sum(&mut self.mutants, other.mutants);
         sum(&mut self.mutants_killed, other.mutants_killed);
         sum(&mut self.mutants_equivalent, other.mutants_equivalent);
+        sum(&mut self.host_mutants, other.host_mutants);
+        sum(&mut self.host_mutants_killed, other.host_mutants_killed);
+        sum(
+            &mut self.host_mutants_equivalent,
+            other.host_mutants_equivalent,
+        );
     }
 
-    /// Of the mutants that change behaviour, the share that was killed.
+    /// Of the hardware's mutants that change behaviour, the share that was killed.
     pub fn mutation_score(&self) -> Option<f64> {
-        match (self.mutants, self.mutants_killed) {
-            (Some(mutants), Some(killed)) if mutants > 0 => Some(killed as f64 / mutants as f64),
-            _ => None,
-        }
+        share(self.mutants_killed, self.mutants)
+    }
+
+    /// Likewise of the host's programs.
+    pub fn host_mutation_score(&self) -> Option<f64> {
+        share(self.host_mutants_killed, self.host_mutants)
+    }
+}
+
+fn share(part: Option<u64>, whole: Option<u64>) -> Option<f64> {
+    match (part, whole) {
+        (Some(part), Some(whole)) if whole > 0 => Some(part as f64 / whole as f64),
+        _ => None,
     }
 }
 

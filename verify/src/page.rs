@@ -49,7 +49,11 @@ fn summary(report: &Report) -> Markup {
     let figures = &report.figures;
     let number = |value: Option<u64>| value.map(|value| value.to_string());
     let share = |value: Option<f64>| value.map(|share| format!("{:.2} %", 100.0 * share));
-    let rows: [(&str, Option<String>); 14] = [
+    let mutants = |score: Option<f64>, killed: Option<u64>, all: Option<u64>| {
+        let (score, killed, all) = (share(score)?, killed?, all?);
+        Some(format!("{score}: {killed} of {all} mutants"))
+    };
+    let rows: [(&str, Option<String>); 15] = [
         ("claims shown", Some(count(Status::Shown).to_string())),
         ("claims failed", Some(count(Status::Failed).to_string())),
         (
@@ -85,14 +89,20 @@ fn summary(report: &Report) -> Markup {
             number(figures.equivalence_checked),
         ),
         (
-            "mutation score",
-            share(report.mutation_score).map(|score| {
-                format!(
-                    "{score}: {} of {} mutants",
-                    figures.mutants_killed.unwrap_or(0),
-                    figures.mutants.unwrap_or(0)
-                )
-            }),
+            "mutation score, hardware",
+            mutants(
+                report.mutation_score,
+                figures.mutants_killed,
+                figures.mutants,
+            ),
+        ),
+        (
+            "mutation score, host",
+            mutants(
+                report.host_mutation_score,
+                figures.host_mutants_killed,
+                figures.host_mutants,
+            ),
         ),
     ];
     html! {

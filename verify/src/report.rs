@@ -13,6 +13,7 @@ pub struct Report {
     #[serde(flatten)]
     pub figures: Figures,
     pub mutation_score: Option<f64>,
+    pub host_mutation_score: Option<f64>,
     pub proofs: Proofs,
     pub negative_controls: u64,
     pub negative_controls_caught: u64,
@@ -76,6 +77,7 @@ impl Report {
             seed: options.seed,
             seconds: time.as_secs_f64(),
             mutation_score: figures.mutation_score(),
+            host_mutation_score: figures.host_mutation_score(),
             figures,
             proofs,
             negative_controls: controls().count() as u64,

@@ -197,14 +197,28 @@ fn print(report: &Report, output: &Path) -> Result<()> {
             ),
         ),
     ];
-    if let Some(score) = report.mutation_score {
+    for (what, score, killed, mutants) in [
+        (
+            "mutants",
+            report.mutation_score,
+            figures.mutants_killed,
+            figures.mutants,
+        ),
+        (
+            "mutants, host",
+            report.host_mutation_score,
+            figures.host_mutants_killed,
+            figures.host_mutants,
+        ),
+    ] {
+        let Some(score) = score else { continue };
         let number = |figure: Option<u64>| table::thousands(figure.unwrap_or(0));
         rows.push((
-            "mutants",
+            what,
             format!(
                 "{} of {} killed, {}",
-                number(figures.mutants_killed),
-                number(figures.mutants),
+                number(killed),
+                number(mutants),
                 table::percent(score)
             ),
         ));

@@ -5,6 +5,7 @@ mod host;
 mod image;
 mod lint;
 mod mutation;
+mod mutation_host;
 mod proofs;
 mod requantiser;
 mod simulation;
@@ -23,6 +24,7 @@ pub fn all() -> Vec<Check> {
     checks.extend(proofs::all());
     checks.extend(image::all());
     checks.extend(mutation::all());
+    checks.extend(mutation_host::all());
     checks.extend(host::all());
     checks.sort_by_key(|check| check.group);
     checks
