@@ -3,6 +3,7 @@
 use crate::report::Attempt;
 use crate::tool::ToolError;
 use quern_hdl::verilog::ExportError;
+use quern_isa::link::RATE_TOLERANCE;
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -23,8 +24,9 @@ pub enum BuildError {
     #[error("the PLL makes no clock of {clock_hz} Hz; it reaches 16 to 275 MHz")]
     NoClock { clock_hz: u64 },
     #[error(
-        "{clock_mhz} MHz, divided by 4 to 128, make no serial rate within 1 % of {baud} bits a \
-         second; {nearest} would do (`--baud`), or another clock (`--clock`)"
+        "{clock_mhz} MHz, divided by 4 to 128, make no serial rate within {tolerance} % of {baud} \
+         bits a second; {nearest} would do (`--baud`), or another clock (`--clock`)",
+        tolerance = 100.0 * RATE_TOLERANCE
     )]
     Baud {
         baud: u32,

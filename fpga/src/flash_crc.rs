@@ -3,13 +3,13 @@
 //! ```text
 //!          ┌─────────────────────────────────────────┐
 //!          ▼                                         │
-//!  [32 bits] ─► shift by 2, subtract the polynomial ─┘   ─► all zero? ─► intact
+//!  [32 bits] ─► shift by 2, subtract the polynomial ─┘  ─► all zero? ─► [ ] ─► intact
 //!                          ▲
 //!  bits, enable ───────────┘
 //! ```
 //! Polynomial and start are those of CRC-32/MPEG-2, so that `intact` is high when the
 //! bytes so far end with their own CRC ([`quern_isa::standalone`]). Two bits a cycle;
-//! `intact` counts bits in the cycle after they were taken.
+//! `intact` counts bits in the second cycle after they were taken.
 //!
 //! Two steps of one bit at once cost no more cells than one: each of them adds at most
 //! one bit to a bit of the register, and both fit one look-up table.
@@ -28,6 +28,7 @@ pub struct FlashCrc {
     pub enable: Signal<In, Bit>,
     pub intact: Signal<Out, Bit>,
     remainder: DFF<Bits<32>>,
+    is_zero: DFF<Bit>,
     initial: Constant<Bits<32>>,
     polynomial: Constant<Bits<32>>,
     /// The polynomial, one bit higher.
@@ -51,6 +52,7 @@ impl Default for FlashCrc {
             enable: Default::default(),
             intact: Default::default(),
             remainder: Default::default(),
+            is_zero: Default::default(),
             initial: constant(algorithm.init),
             polynomial: constant(algorithm.poly),
             doubled: constant(algorithm.poly << 1),
@@ -67,7 +69,7 @@ impl Logic for FlashCrc {
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, remainder);
+        dff_setup!(self, clock, remainder, is_zero);
 
         self.newer.next = self.remainder.q.val().get_bits::<2>(30) ^ self.bits.val();
         self.shifted.next = self.remainder.q.val() << 2;
@@ -85,6 +87,7 @@ impl Logic for FlashCrc {
         if self.clear.val() {
             self.remainder.d.next = self.initial.val();
         }
-        self.intact.next = !self.remainder.q.val().any();
+        self.is_zero.d.next = !self.remainder.q.val().any();
+        self.intact.next = self.is_zero.q.val();
     }
 }

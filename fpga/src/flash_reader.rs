@@ -19,7 +19,8 @@
 //!
 //! The chip's clock is half the core's, a byte takes 8 cycles of the core: 12.5 MB/s at
 //! 100 MHz. The first one comes 89 cycles after `enable`. While a byte waits for `ready`
-//! the chip's clock stands still. `intact`: [`FlashCrc`] of all bytes of this read.
+//! the chip's clock stands still. `intact`: [`FlashCrc`] of all bytes of this read, in
+//! the second cycle of the last one's `valid`.
 //!
 //! **Timing.** The chip takes bits with the rising edge of its clock and gives new ones
 //! after the falling one. They are taken with the next falling edge: a whole period for
@@ -130,8 +131,9 @@ impl Logic for FlashReader {
         clock!(self, clock, crc);
 
         self.selected.d.next = self.enable.val();
-        // A byte that waits stops the chip's clock, which is low then.
-        self.step.next = self.selected.q.val() & (!self.full.q.val() | self.ready.val());
+        // A byte that waits stops the chip's clock, which is high then: that it has been
+        // taken is known late, and only a falling edge would bring new bits.
+        self.step.next = self.selected.q.val() & (!self.full.q.val() | !self.high.q.val());
         self.fall.next = self.step.val() & self.high.q.val();
         // Of all indices, 40 to 43 have these bits.
         self.streaming.next = self.index.q.val().get_bit(5) & self.index.q.val().get_bit(3);

@@ -60,6 +60,9 @@ pub struct FrameReceiver {
     bad: DFF<Bit>,
     /// The byte whose bits leave is one of the frame, and bit 5 is inverted.
     checked: DFF<Bit>,
+    /// No byte has room behind those that count; bytes are too far apart to notice that
+    /// it is known a cycle late.
+    full: DFF<Bit>,
     inverting: DFF<Bit>,
     check: FrameCheck,
     pointer: LoadableCounter<8>,
@@ -80,7 +83,6 @@ pub struct FrameReceiver {
     undamaged: Signal<Local, Bit>,
     good: Signal<Local, Bit>,
     in_order: Signal<Local, Bit>,
-    full: Signal<Local, Bit>,
     inverted: Signal<Local, Bits<8>>,
     plain: Signal<Local, Bits<8>>,
     pushed: Signal<Local, Bits<7>>,
@@ -121,6 +123,7 @@ impl Default for FrameReceiver {
             progress: Default::default(),
             bad: Default::default(),
             checked: Default::default(),
+            full: Default::default(),
             inverting: Default::default(),
             check: Default::default(),
             pointer: LoadableCounter::up(),
@@ -141,7 +144,6 @@ impl Default for FrameReceiver {
             undamaged: Default::default(),
             good: Default::default(),
             in_order: Default::default(),
-            full: Default::default(),
             inverted: Default::default(),
             plain: Default::default(),
             pushed: Default::default(),
@@ -169,6 +171,7 @@ impl Logic for FrameReceiver {
             progress,
             bad,
             checked,
+            full,
             inverting,
             count,
             restart_asked,
@@ -207,15 +210,15 @@ impl Logic for FrameReceiver {
         }
 
         // The frame's bytes are written behind those that count, its check, too.
-        self.full.next =
+        self.full.d.next =
             self.progress.q.val().get_bit(3) & (self.pointer.q.val() == self.taken.val());
-        self.write.next = self.push.val() & self.progress.q.val().get_bit(2) & !self.full.val();
+        self.write.next = self.push.val() & self.progress.q.val().get_bit(2) & !self.full.q.val();
         self.address.next = self.pointer.q.val();
         self.pointer.clock.next = self.clock.val();
         self.pointer.load.next = !self.progress.q.val().get_bit(0);
         self.pointer.value.next = self.count.q.val();
         self.pointer.step.next =
-            self.push.val() & self.progress.q.val().get_bit(2) & !self.full.val();
+            self.push.val() & self.progress.q.val().get_bit(2) & !self.full.q.val();
 
         self.in_order.next = self.plain.val() == self.count.q.val();
         self.pushed.next = (self.progress.q.val() << 1) | 1;
@@ -232,7 +235,7 @@ impl Logic for FrameReceiver {
                 }
             } else if !self.progress.q.val().get_bit(2) {
                 self.frame_acknowledged.d.next = self.plain.val();
-            } else if self.full.val() {
+            } else if self.full.q.val() {
                 self.bad.d.next = true;
             }
         }

@@ -137,6 +137,8 @@ enum State {
     Literal,
     Input,
     Crc,
+    /// Whether the bytes were intact is known.
+    Verdict,
     /// The walk has ended well; the core may still be at work.
     Finish,
     Ready,
@@ -365,12 +367,15 @@ impl Logic for Standalone {
                 if self.reader.valid.val() {
                     self.count.d.next = self.count_less.val();
                     if self.last.val() {
-                        self.state.d.next = State::Finish;
-                        if !self.reader.intact.val() {
-                            self.fault.d.next = self.damaged.val();
-                            self.state.d.next = State::Faulty;
-                        }
+                        self.state.d.next = State::Verdict;
                     }
+                }
+            }
+            State::Verdict => {
+                self.state.d.next = State::Finish;
+                if !self.reader.intact.val() {
+                    self.fault.d.next = self.damaged.val();
+                    self.state.d.next = State::Faulty;
                 }
             }
             State::Finish => {

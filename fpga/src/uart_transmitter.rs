@@ -32,8 +32,9 @@ pub struct UartTransmitter<const TIMER: usize> {
     /// Of the bit on the line: 15 the start bit, 0 to 7 data, 8 the stop bit.
     number: DFF<Bits<4>>,
     timer: DFF<Bits<TIMER>>,
+    /// The timer is at zero: a register, because much is shifted by it.
+    tick: DFF<Bit>,
     inverse: Signal<Local, Bits<8>>,
-    tick: Signal<Local, Bit>,
     is_data: Signal<Local, Bit>,
     whole_bit: Constant<Bits<TIMER>>,
     start_bit: Constant<Bits<4>>,
@@ -73,10 +74,10 @@ impl<const TIMER: usize> Logic for UartTransmitter<TIMER> {
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, low, busy, number, timer);
+        dff_setup!(self, clock, low, busy, number, timer, tick);
 
         self.inverse.next = !self.data.val();
-        self.tick.next = self.busy.q.val() & !self.timer.q.val().any();
+        self.tick.d.next = self.busy.q.val() & (self.timer.q.val() == 1);
         self.is_data.next = !self.number.q.val().get_bit(3);
         self.timer.d.next = self.timer.q.val() - 1;
         if !self.busy.q.val() {
@@ -86,13 +87,13 @@ impl<const TIMER: usize> Logic for UartTransmitter<TIMER> {
                 self.number.d.next = self.start_bit.val();
                 self.busy.d.next = true;
             }
-        } else if self.tick.val() {
+        } else if self.tick.q.val() {
             self.timer.d.next = self.whole_bit.val();
             self.low.d.next = self.low.q.val() >> 1;
             self.number.d.next = self.number.q.val() + 1;
             self.busy.d.next = self.is_data.val() | self.number.q.val().get_bit(0);
         }
-        self.shift.next = self.tick.val() & self.is_data.val();
+        self.shift.next = self.tick.q.val() & self.is_data.val();
         self.place.next = self.number.q.val().get_bits::<3>(0);
         self.ready.next = !self.busy.q.val();
         self.line.next = !self.low.q.val().get_bit(0);
@@ -100,6 +101,7 @@ impl<const TIMER: usize> Logic for UartTransmitter<TIMER> {
         if self.reset.val() {
             self.low.d.next = 0.into();
             self.busy.d.next = false;
+            self.tick.d.next = false;
         }
     }
 }

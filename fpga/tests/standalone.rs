@@ -63,6 +63,8 @@ fn the_crc_of_any_bytes_and_their_crc_is_intact() {
                     }
                 }
             }
+            unit.enable.next = false;
+            unit.cycle();
             unit.settle();
             assert_eq!(unit.intact.val(), !damage, "{length} bytes");
         }

@@ -38,6 +38,7 @@ pub struct Counters<const S: usize> {
     pub matrix_cycles: Signal<Out, Bits<32>>,
     cycle_count: DFF<Bits<32>>,
     head_word: DFF<Bits<32>>,
+    clear_event: DFF<Bit>,
     input_event: DFF<Bit>,
     output_event: DFF<Bit>,
     position_event: DFF<Bit>,
@@ -46,6 +47,7 @@ pub struct Counters<const S: usize> {
     matrix_count: RingCounter<S>,
     zero: Signal<Local, Bit>,
     one: Constant<Bits<32>>,
+    two: Constant<Bits<32>>,
     wide: Constant<Bit>,
 }
 
@@ -68,6 +70,7 @@ impl<const S: usize> Default for Counters<S> {
             matrix_cycles: Default::default(),
             cycle_count: Default::default(),
             head_word: Default::default(),
+            clear_event: Default::default(),
             input_event: Default::default(),
             output_event: Default::default(),
             position_event: Default::default(),
@@ -76,6 +79,7 @@ impl<const S: usize> Default for Counters<S> {
             matrix_count: Default::default(),
             zero: Default::default(),
             one: Constant::new(1.into()),
+            two: Constant::new(2.into()),
             wide: Constant::new(S > 1),
         }
     }
@@ -91,6 +95,7 @@ impl<const S: usize> Logic for Counters<S> {
             clock,
             cycle_count,
             head_word,
+            clear_event,
             input_event,
             output_event,
             position_event
@@ -101,17 +106,20 @@ impl<const S: usize> Logic for Counters<S> {
         if self.running.val() {
             self.cycle_count.d.next = self.cycle_count.q.val() + self.one.val();
         }
-        if self.clear.val() {
-            self.cycle_count.d.next = self.one.val();
+        // That a run begins is known late. A cycle later its second one is counted.
+        self.clear_event.d.next = self.clear.val();
+        if self.clear_event.q.val() {
+            self.cycle_count.d.next = self.two.val();
         }
         // Whatever the other units' registers were before, there is nothing to count.
         if self.reset.val() {
             self.input_event.d.next = false;
             self.output_event.d.next = false;
             self.position_event.d.next = false;
+            self.clear_event.d.next = false;
             self.cycle_count.d.next = 0.into();
         }
-        self.zero.next = self.clear.val() | self.reset.val();
+        self.zero.next = self.clear_event.q.val() | self.reset.val();
         self.cycles.next = self.cycle_count.q.val();
 
         if self.rotate.val() {

@@ -144,6 +144,10 @@ const fn fraction_bits(digit_bits: usize) -> usize {
     digit_bits * idle_steps(digit_bits as u32) as usize
 }
 
+/// Low bits of the first two multiples that are added up before their registers. Without
+/// them the way from there through two additions is shorter.
+const EARLY: usize = 6;
+
 /// Widths: with `m` below 2^M, a multiple is at most 2m in size, what a digit's multiples
 /// have added up to, counted in the last one, 8/3 m (the bound of x = x / 4 + 2m), and
 /// `high` 2/3 m (the fixed point of x = (x + 2m) / 4).
@@ -165,6 +169,8 @@ fn verilog(digit_bits: usize, multiplier_bits: usize) -> String {
 wire [2:0] bits_{i} = window[{top}:{bottom}];
 wire zero_{i} = bits_{i} == 3'b000 || bits_{i} == 3'b111;
 wire twice_{i} = bits_{i} == 3'b011 || bits_{i} == 3'b100;
+wire [{multiple_msb}:0] chosen_{i} = (twice_{i} ? {{1'b0, multiplier, 1'b0}} : {{2'b00, multiplier}})
+   ^ {{{multiple}{{window[{top}]}}}};
 reg [{multiple_msb}:0] multiple_{i};
 reg negative_{i};
 ",
@@ -175,6 +181,17 @@ reg negative_{i};
         declarations += &match i {
             0 => format!(
                 "wire [{sum}:0] sum_0 = {{multiple_0[{msb}], multiple_0, 1'b0}};\n",
+                msb = multiple - 1,
+            ),
+            1 => format!(
+                "\
+wire [{rest}:0] rest_1 = {{{{2{{sum_0[{sum}]}}}}, sum_0[{sum}:{above_early}], 1'b1}}
+   + {{multiple_1[{msb}], multiple_1[{msb}:{EARLY}], early[{EARLY}]}};
+wire [{sum}:0] sum_1 = {{rest_1[{rest}:1], early[{early_msb}:0], 1'b0}};
+",
+                rest = sum - EARLY,
+                above_early = EARLY + 3,
+                early_msb = EARLY - 1,
                 msb = multiple - 1,
             ),
             _ => format!(
@@ -188,13 +205,23 @@ wire [{sum}:0] sum_{i} = {{{{2{{sum_{before}[{sum}]}}}}, sum_{before}[{sum}:3], 
         };
         recoded += &format!(
             "   if (zero_{i}) multiple_{i} <= 0;
-   else multiple_{i} <= (twice_{i} ? {{1'b0, multiplier, 1'b0}} : {{2'b00, multiplier}})
-      ^ {{{multiple}{{window[{top}]}}}};
+   else multiple_{i} <= chosen_{i};
    negative_{i} <= window[{top}] & ~zero_{i};
 "
         );
         initial += &format!("   multiple_{i} = 0;\n   negative_{i} = 0;\n");
     }
+    let gated = |i: usize, low: usize| {
+        format!(
+            "(chosen_{i}[{}:{low}] & {{{EARLY}{{~zero_{i}}}}})",
+            low + EARLY - 1
+        )
+    };
+    recoded += &format!(
+        "   early <= {} + {} + (window[4] & ~zero_1);\n",
+        gated(0, 2),
+        gated(1, 0)
+    );
     let last = pairs - 1;
     let low: String = (0..last).rev().map(|i| format!(", sum_{i}[2:1]")).collect();
     format!(
@@ -204,6 +231,7 @@ reg [{total_msb}:0] product;
 reg negative;
 reg begins;
 reg [1:0] finished;
+reg [{EARLY}:0] early;
 reg [{high_msb}:0] high;
 reg [{high_msb}:0] upper;
 {declarations}wire [{total}:0] total = {{{{{digit_bits}{{high[{high_msb}]}}}}, high, 1'b1}} + {{product, negative}};
@@ -229,6 +257,7 @@ end
 initial begin
 {initial}   product = 0;
    negative = 0;
+   early = 0;
    begins = 0;
    high = 0;
    upper = 0;

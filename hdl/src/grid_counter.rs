@@ -1,9 +1,10 @@
 //! Counts through a grid, row by row: says where rows and the grid end.
 //!
 //! ```text
-//!  x_count ──► [x] ──► [last in row] ─┬──► row_end
-//!               ▲ step                ├──► and ──► end
-//!  y_count ──► [y] ──► [last row] ────┘
+//!  x_count ──► [x] ──► [last in row] ──► row_end
+//!               ▲ step       │
+//!               │            ├──► [last of all] ──► end
+//!  y_count ──► [y] ──► [last row]
 //! ```
 //! `restart` makes the first place the current one in the next cycle; `step` goes on to
 //! the next place, after the last to the first. `row_end` and `end` are those of the
@@ -29,6 +30,7 @@ pub struct GridCounter<const X: usize, const Y: usize> {
     y: DFF<Bits<Y>>,
     last_x: DFF<Bit>,
     last_y: DFF<Bit>,
+    last: DFF<Bit>,
     load_x: Signal<Local, Bit>,
     load_y: Signal<Local, Bit>,
     operand_x: Signal<Local, Bits<X>>,
@@ -37,6 +39,7 @@ pub struct GridCounter<const X: usize, const Y: usize> {
     next_y: Signal<Local, Bits<Y>>,
     next_last_x: Signal<Local, Bit>,
     next_last_y: Signal<Local, Bit>,
+    next_is_last_y: Signal<Local, Bit>,
     ones_x: Constant<Bits<X>>,
     ones_y: Constant<Bits<Y>>,
     one_x: Constant<Bits<X>>,
@@ -59,6 +62,7 @@ impl<const X: usize, const Y: usize> Default for GridCounter<X, Y> {
             y: Default::default(),
             last_x: Default::default(),
             last_y: Default::default(),
+            last: Default::default(),
             load_x: Default::default(),
             load_y: Default::default(),
             operand_x: Default::default(),
@@ -67,6 +71,7 @@ impl<const X: usize, const Y: usize> Default for GridCounter<X, Y> {
             next_y: Default::default(),
             next_last_x: Default::default(),
             next_last_y: Default::default(),
+            next_is_last_y: Default::default(),
             ones_x: Constant::new(((1u64 << X) - 1).into()),
             ones_y: Constant::new(((1u64 << Y) - 1).into()),
             one_x: Constant::new(1.into()),
@@ -82,9 +87,9 @@ impl<const X: usize, const Y: usize> Logic for GridCounter<X, Y> {
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, x, y, last_x, last_y);
+        dff_setup!(self, clock, x, y, last_x, last_y, last);
         self.row_end.next = self.last_x.q.val();
-        self.end.next = self.last_x.q.val() & self.last_y.q.val();
+        self.end.next = self.last.q.val();
 
         // What the adder gives while a count is loaded is thrown away, so that its operand
         // can say so (see `LoadableCounter`).
@@ -114,6 +119,13 @@ impl<const X: usize, const Y: usize> Logic for GridCounter<X, Y> {
         if self.load_y.val() {
             self.next_y.next = self.y_count.val();
             self.next_last_y.next = self.y_count.val() == self.one_y.val();
+        }
+        self.next_is_last_y.next = self.last_y.q.val();
+        if self.load_x.val() {
+            self.next_is_last_y.next = self.next_last_y.val();
+        }
+        if self.restart.val() | self.step.val() {
+            self.last.d.next = self.next_last_x.val() & self.next_is_last_y.val();
         }
         if self.restart.val() | (self.step.val() & self.last_x.q.val()) {
             self.y.d.next = self.next_y.val();

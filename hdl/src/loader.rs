@@ -15,7 +15,7 @@
 //! `taken_next`, in which another unit has the activation memory's write port.
 //!
 //! `place`: the bytes of the word that are in this beat, one bit each. `step_word`:
-//! with the last beat of a word. `space`: as `quern_isa::Space`.
+//! with the last beat of a word. `space`: as `quern_isa::Space`, from `start` on.
 
 use quern_isa::Space;
 use rust_hdl::prelude::*;
@@ -45,8 +45,11 @@ pub struct Loader<const R: usize, const C: usize, const L: usize, const WB: usiz
     pub lookup_enable: Signal<Out, Bits<WB>>,
     state: DFF<Bit>,
     stopped: DFF<Bit>,
+    /// The last byte of this memory's words: a register, because whether a beat is taken is
+    /// known late enough.
+    last_place: DFF<Bits<16>>,
     beat: Signal<Local, Bit>,
-    last_place: Signal<Local, Bits<16>>,
+    last_beat: Signal<Local, Bit>,
     step: Signal<Local, Bit>,
     activations: Constant<Bits<3>>,
     weights: Constant<Bits<3>>,
@@ -84,8 +87,9 @@ impl<const R: usize, const C: usize, const L: usize, const WB: usize> Default
             lookup_enable: Default::default(),
             state: Default::default(),
             stopped: Default::default(),
-            beat: Default::default(),
             last_place: Default::default(),
+            beat: Default::default(),
+            last_beat: Default::default(),
             step: Default::default(),
             activations: Constant::new((Space::Activations as u64).into()),
             weights: Constant::new((Space::Weights as u64).into()),
@@ -108,7 +112,7 @@ impl<const R: usize, const C: usize, const L: usize, const WB: usize> Logic
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, state, stopped);
+        dff_setup!(self, clock, state, stopped, last_place);
         // A register, because whether a beat is taken decides much else.
         self.stopped.d.next = self.taken_next.val() & (self.space.val() == self.activations.val());
         self.loading.next = self.state.q.val();
@@ -120,24 +124,24 @@ impl<const R: usize, const C: usize, const L: usize, const WB: usize> Logic
         self.parameter_enable.next = 0.into();
         self.table_enable.next = 0.into();
         self.lookup_enable.next = 0.into();
-        self.last_place.next = self.last_activation.val();
+        self.last_place.d.next = self.last_activation.val();
         if self.space.val() == self.weights.val() {
-            self.last_place.next = self.last_weight.val();
+            self.last_place.d.next = self.last_weight.val();
             if self.beat.val() {
                 self.weight_enable.next = bit_cast::<C, 16>(self.place.val());
             }
         } else if self.space.val() == self.parameters.val() {
-            self.last_place.next = self.last_parameter.val();
+            self.last_place.d.next = self.last_parameter.val();
             if self.beat.val() {
                 self.parameter_enable.next = bit_cast::<L, 16>(self.place.val());
             }
         } else if self.space.val() == self.table_space.val() {
-            self.last_place.next = self.last_table.val();
+            self.last_place.d.next = self.last_table.val();
             if self.beat.val() {
                 self.table_enable.next = bit_cast::<1, 16>(self.place.val());
             }
         } else if self.space.val() == self.lookup_space.val() {
-            self.last_place.next = self.last_lookup.val();
+            self.last_place.d.next = self.last_lookup.val();
             if self.beat.val() {
                 self.lookup_enable.next = bit_cast::<WB, 16>(self.place.val());
             }
@@ -145,8 +149,8 @@ impl<const R: usize, const C: usize, const L: usize, const WB: usize> Logic
             self.activation_enable.next = bit_cast::<R, 16>(self.place.val());
         }
 
-        self.last_place.next = self.last_place.val() & self.place.val();
-        self.step.next = self.beat.val() & self.last_place.val().any();
+        self.last_beat.next = (self.last_place.q.val() & self.place.val()).any();
+        self.step.next = self.beat.val() & self.last_beat.val();
         self.step_word.next = self.step.val();
         if self.start.val() {
             self.state.d.next = true;

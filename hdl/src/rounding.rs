@@ -2,11 +2,11 @@
 //! half to even does it.
 //!
 //! ```text
-//!  digit ───────► [run of equal bits] ──► + ──► tie? ──► up
-//!                 [single one below]      ▲      ▲
-//!  close, half ───────────────────────────│──────┤
-//!  whole ───────► [leading one] ──────────┘      │
-//!        └───────────────────────────────────────┘
+//!  digit ───────► [run of equal bits] ──► compare ──► tie? ──► up
+//!                 [single one below]         ▲         ▲
+//!  close, half ──────────────────────────────│─────────┤
+//!  whole ───────► leading one ─► [a tie's run]         │
+//!        └─────────────────────────────────────────────┘
 //! ```
 //! One digit of the low part of the fraction per cycle, lowest first, the first one
 //! marked by `first`. The upper part comes with the last digit, `close` and `odd` a
@@ -57,8 +57,10 @@ pub struct Rounding<const Q: usize> {
     run_bit: DFF<Bit>,
     any_one: DFF<Bit>,
     many_ones: DFF<Bit>,
-    /// `l + 2`.
-    level: DFF<Bits<4>>,
+    /// The complement of the run with which it is a tie, which makes comparing a carry, and
+    /// the run that is one bit shorter.
+    tie_complement: DFF<Bits<5>>,
+    short_run: DFF<Bits<5>>,
     /// The integer part of the magnitude is 0.
     below_one: DFF<Bit>,
 
@@ -71,14 +73,16 @@ pub struct Rounding<const Q: usize> {
     uniform: Signal<Local, Bit>,
     longer: Signal<Local, Bits<5>>,
     magnitude: Signal<Local, Bits<8>>,
-    reach: Signal<Local, Bits<6>>,
     exact: Signal<Local, Bit>,
     toward_zero: Signal<Local, Bit>,
+    longer_than_tie: Signal<Local, Bits<6>>,
     tie: Signal<Local, Bit>,
 
-    /// Where `run + level` is a tie.
-    enough: Constant<Bits<6>>,
-    nearly_enough: Constant<Bits<6>>,
+    /// For products below 1, and with a leading one in bit i.
+    lowest_complement: Constant<Bits<5>>,
+    complements: [Constant<Bits<5>>; 8],
+    lowest_short: Constant<Bits<5>>,
+    shorts: [Constant<Bits<5>>; 8],
     digit_bits: Constant<Bits<5>>,
     endless: Constant<Bits<5>>,
     /// The longest run that can still grow by a digit.
@@ -86,7 +90,6 @@ pub struct Rounding<const Q: usize> {
     /// Bits above bit i.
     above: [Constant<Bits<5>>; 8],
     power: [Constant<Bits<Q>>; 8],
-    levels: [Constant<Bits<4>>; 8],
 }
 
 /// A run that reaches below the first digit.
@@ -96,8 +99,8 @@ impl<const Q: usize> Default for Rounding<Q> {
     fn default() -> Self {
         const { assert!(Q <= 8) }
         let close_bits = Q as u64 * idle_steps(Q as u32) as u64 - 1;
-        // A tie's run is 23 - l bits long, and `level` is l + 2.
-        let enough = 25 - close_bits;
+        // A tie's run is 23 - l bits long; this is what of it is in the digits, for l + 1.
+        let run = |level: u64| 24 - close_bits - level;
         Self {
             clock: Default::default(),
             digit: Default::default(),
@@ -111,7 +114,8 @@ impl<const Q: usize> Default for Rounding<Q> {
             run_bit: Default::default(),
             any_one: Default::default(),
             many_ones: Default::default(),
-            level: Default::default(),
+            tie_complement: Default::default(),
+            short_run: Default::default(),
             below_one: Default::default(),
             digit_any: Default::default(),
             top: Default::default(),
@@ -121,18 +125,19 @@ impl<const Q: usize> Default for Rounding<Q> {
             uniform: Default::default(),
             longer: Default::default(),
             magnitude: Default::default(),
-            reach: Default::default(),
             exact: Default::default(),
             toward_zero: Default::default(),
+            longer_than_tie: Default::default(),
             tie: Default::default(),
-            enough: Constant::new(bits(enough)),
-            nearly_enough: Constant::new(bits(enough - 1)),
+            lowest_complement: Constant::new(bits(31 - run(0))),
+            complements: std::array::from_fn(|i| Constant::new(bits(31 - run(i as u64 + 1)))),
+            lowest_short: Constant::new(bits(run(0) - 1)),
+            shorts: std::array::from_fn(|i| Constant::new(bits(run(i as u64 + 1) - 1))),
             digit_bits: Constant::new(bits(Q as u64)),
             endless: Constant::new(bits(ENDLESS)),
             growing: Constant::new(bits(ENDLESS - Q as u64)),
             above: std::array::from_fn(|i| Constant::new(bits(Q.saturating_sub(i + 1) as u64))),
             power: std::array::from_fn(|i| Constant::new(bits(if i < Q { 1 << i } else { 0 }))),
-            levels: std::array::from_fn(|i| Constant::new(bits(i as u64 + 2))),
         }
     }
 }
@@ -142,7 +147,17 @@ impl<const Q: usize> Logic for Rounding<Q> {
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, run, run_bit, any_one, many_ones, level, below_one);
+        dff_setup!(
+            self,
+            clock,
+            run,
+            run_bit,
+            any_one,
+            many_ones,
+            tie_complement,
+            short_run,
+            below_one
+        );
 
         // The lowest bit that differs from the top ends the run.
         for i in 0..Q {
@@ -195,24 +210,27 @@ impl<const Q: usize> Logic for Rounding<Q> {
             self.magnitude.next = !self.whole.val().get_bits::<8>(0);
         }
         self.below_one.d.next = !self.magnitude.val().any();
-        self.level.d.next = 1.into();
+        self.tie_complement.d.next = self.lowest_complement.val();
+        self.short_run.d.next = self.lowest_short.val();
         for i in 0..8 {
             if self.magnitude.val().get_bit(i) {
-                self.level.d.next = self.levels[i].val();
+                self.tie_complement.d.next = self.complements[i].val();
+                self.short_run.d.next = self.shorts[i].val();
             }
         }
 
         // With exactly u the run is one bit shorter; within 1/2 of zero all is one bit
         // longer.
-        self.reach.next = bit_cast::<6, 5>(self.run.q.val()) + bit_cast::<6, 4>(self.level.q.val());
         self.exact.next = self.half.val() & !self.many_ones.q.val();
         self.toward_zero.next =
             self.below_one.q.val() & (self.half.val() == self.whole.val().get_bit(8));
-        self.tie.next = self.reach.val() > self.enough.val();
-        if self.reach.val() == self.enough.val() {
+        self.longer_than_tie.next =
+            bit_cast::<6, 5>(self.run.q.val()) + bit_cast::<6, 5>(self.tie_complement.q.val());
+        self.tie.next = self.longer_than_tie.val().get_bit(5);
+        if (self.run.q.val() ^ self.tie_complement.q.val()).all() {
             self.tie.next = self.exact.val() | !self.toward_zero.val();
         }
-        if self.reach.val() == self.nearly_enough.val() {
+        if self.run.q.val() == self.short_run.q.val() {
             self.tie.next = self.exact.val() & !self.toward_zero.val();
         }
 
