@@ -13,8 +13,9 @@
 //! multiplexer is needed to pick one of 16 bytes. `cycles` never stops and lends the ring
 //! a copy, taken by `capture`. From `capture` to the last `rotate` there are no events.
 //!
-//! `reset`: all zero. `clear`: the first cycle of a run, counted as such. `input_stall`: a beat is wanted
-//! and none is valid; `output_stall`: a beat is valid and not taken, other than while
+//! `reset`: all zero. `clear`: the first cycle of a run, counted as such, in which nothing
+//! else happens; the counters show it from the run's third cycle on. `running`: any further
+//! cycle of it. `input_stall`: a beat is wanted and none is valid; `output_stall`: a beat is valid and not taken, other than while
 //! the counters themselves are stored; `position`: a position enters the array.
 //! 32 bits each, wrapping.
 

@@ -213,12 +213,12 @@ wire [{sum}:0] sum_{i} = {{{{2{{sum_{before}[{sum}]}}}}, sum_{before}[{sum}:3], 
     }
     let gated = |i: usize, low: usize| {
         format!(
-            "(chosen_{i}[{}:{low}] & {{{EARLY}{{~zero_{i}}}}})",
+            "{{1'b0, chosen_{i}[{}:{low}] & {{{EARLY}{{~zero_{i}}}}}}}",
             low + EARLY - 1
         )
     };
     recoded += &format!(
-        "   early <= {} + {} + (window[4] & ~zero_1);\n",
+        "   early <= {} + {} + {{{EARLY}'d0, window[4] & ~zero_1}};\n",
         gated(0, 2),
         gated(1, 0)
     );

@@ -7,10 +7,11 @@ module properties (
     input wire position,
     input wire store
 );
-    // A run: cleared in the first cycle; a store of the counters rotates 16 times.
-    reg begun = 0;
+    // A run: cleared in the first cycle, counted from the third on; a store of the
+    // counters rotates 16 times.
+    reg begun = 0, counted = 0;
     reg [4:0] rotations = 0;
-    wire capture = store && rotations == 0 && begun;
+    wire capture = store && rotations == 0 && counted;
     wire rotate = rotations != 0;
     wire quiet = rotate || capture;
 
@@ -27,8 +28,11 @@ module properties (
     reg was_reset = 0;
     always @(posedge clock) begin
         begun <= 1;
-        // From the capture on there are no events.
-        if (quiet || store) assume (!input_stall && !output_stall && !position);
+        counted <= begun;
+        // The cycle after `clear` is one of the run.
+        if (begun && !counted) assume (running);
+        // There are no events before the run, nor from the capture on.
+        if (!begun || quiet || store) assume (!input_stall && !output_stall && !position);
         if (!begun) begin
             cycle_count <= 1;
             inputs <= 0;
@@ -51,13 +55,14 @@ module properties (
         was_reset <= reset;
         if (reset) begin
             begun <= 0;
+            counted <= 0;
             rotations <= 0;
             input_event <= 0;
             output_event <= 0;
             position_event <= 0;
         end
         if (was_reset) assert ({cycles, input_stalls, output_stalls, matrix_cycles} == 0);
-        if (begun) begin
+        if (counted) begin
             assert (cycles == cycle_count);
             if (!rotate) begin
                 assert (input_stalls == inputs);

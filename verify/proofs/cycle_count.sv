@@ -17,12 +17,19 @@ module properties (
         .matrix_cycles(matrix_cycles));
     // A register that is looked into begins with any value.
     (* hierconn *) wire [31:0] \dut.cycle_count_q ;
+    (* hierconn *) wire \dut.clear_event_q ;
 
     reg begun = 0;
     reg [31:0] next;
+    reg cleared;
     always @(posedge clock) begin
         begun <= 1;
-        next <= reset ? 32'd0 : clear ? 32'd1 : \dut.cycle_count_q + running;
-        if (begun) assert (\dut.cycle_count_q == next && cycles == next);
+        // The cycle after `clear` is a run's second one.
+        cleared <= clear && !reset;
+        next <= reset ? 32'd0 : \dut.clear_event_q ? 32'd2 : \dut.cycle_count_q + running;
+        if (begun) begin
+            assert (\dut.clear_event_q == cleared);
+            assert (\dut.cycle_count_q == next && cycles == next);
+        end
     end
 endmodule

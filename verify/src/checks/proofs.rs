@@ -146,8 +146,8 @@ const PROOFS: [Proof; 19] = [
             text: "head_word_q >> 8",
             wrong: "head_word_q >> 4",
         }, Fault {
-            text: "zero = clear | reset",
-            wrong: "zero = clear",
+            text: "zero = clear_event_q | reset",
+            wrong: "zero = clear_event_q",
         }],
     },
     Proof {
