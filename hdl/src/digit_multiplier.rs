@@ -64,7 +64,7 @@ struct State {
 
 impl<const Q: usize, const M: usize> Default for DigitMultiplier<Q, M> {
     fn default() -> Self {
-        const { assert!(Q % 2 == 0 && Q <= 8 && M == 23 + Q) }
+        const { assert!(Q % 2 == 0 && Q >= 4 && Q <= 8 && M == 23 + Q) }
         Self {
             clock: Default::default(),
             digit: Default::default(),
@@ -154,6 +154,7 @@ const EARLY: usize = 6;
 fn verilog(digit_bits: usize, multiplier_bits: usize) -> String {
     let high = multiplier_bits + 1;
     let multiple = multiplier_bits + 2;
+    let msb = multiple - 1;
     let sum = multiplier_bits + 3;
     let total = high + digit_bits;
     let pairs = digit_bits / 2;
@@ -164,35 +165,46 @@ fn verilog(digit_bits: usize, multiplier_bits: usize) -> String {
     let mut initial = String::new();
     for i in 0..pairs {
         let (bottom, top) = (2 * i, 2 * i + 2);
+        // What of it is not added up early.
+        let low = match i {
+            0 => EARLY + 2,
+            1 => EARLY,
+            _ => 0,
+        };
         declarations += &format!(
             "\
 wire [2:0] bits_{i} = window[{top}:{bottom}];
 wire zero_{i} = bits_{i} == 3'b000 || bits_{i} == 3'b111;
 wire twice_{i} = bits_{i} == 3'b011 || bits_{i} == 3'b100;
-wire [{multiple_msb}:0] chosen_{i} = (twice_{i} ? {{1'b0, multiplier, 1'b0}} : {{2'b00, multiplier}})
+wire [{msb}:0] chosen_{i} = (twice_{i} ? {{1'b0, multiplier, 1'b0}} : {{2'b00, multiplier}})
    ^ {{{multiple}{{window[{top}]}}}};
-reg [{multiple_msb}:0] multiple_{i};
-reg negative_{i};
-",
-            multiple_msb = multiple - 1,
+reg [{msb}:{low}] multiple_{i};
+"
         );
+        recoded += &format!(
+            "   if (zero_{i}) multiple_{i} <= 0;
+   else multiple_{i} <= chosen_{i}[{msb}:{low}];
+"
+        );
+        initial += &format!("   multiple_{i} = 0;\n");
         // The bit below a sum brings in the one that makes a complement a negative:
         // iCE40 then spends one adder, not two. That of multiple 0 waits for the loop's.
+        if i != 1 {
+            declarations += &format!("reg negative_{i};\n");
+            recoded += &format!("   negative_{i} <= window[{top}] & ~zero_{i};\n");
+            initial += &format!("   negative_{i} = 0;\n");
+        }
         declarations += &match i {
-            0 => format!(
-                "wire [{sum}:0] sum_0 = {{multiple_0[{msb}], multiple_0, 1'b0}};\n",
-                msb = multiple - 1,
-            ),
+            0 => "reg [1:0] lowest;\n".to_owned(),
             1 => format!(
                 "\
-wire [{rest}:0] rest_1 = {{{{2{{sum_0[{sum}]}}}}, sum_0[{sum}:{above_early}], 1'b1}}
-   + {{multiple_1[{msb}], multiple_1[{msb}:{EARLY}], early[{EARLY}]}};
-wire [{sum}:0] sum_1 = {{rest_1[{rest}:1], early[{early_msb}:0], 1'b0}};
+reg [{EARLY}:0] early;
+wire [{rest}:0] sum_rest = {{{{3{{multiple_0[{msb}]}}}}, multiple_0, 1'b1}}
+   + {{multiple_1[{msb}], multiple_1, early[{EARLY}]}};
+wire [{sum}:0] sum_1 = {{sum_rest[{rest}:1], early[{early_msb}:0], 1'b0}};
 ",
                 rest = sum - EARLY,
-                above_early = EARLY + 3,
                 early_msb = EARLY - 1,
-                msb = multiple - 1,
             ),
             _ => format!(
                 "\
@@ -200,30 +212,26 @@ wire [{sum}:0] sum_{i} = {{{{2{{sum_{before}[{sum}]}}}}, sum_{before}[{sum}:3], 
    + {{multiple_{i}[{msb}], multiple_{i}, negative_{i}}};
 ",
                 before = i - 1,
-                msb = multiple - 1,
             ),
         };
-        recoded += &format!(
-            "   if (zero_{i}) multiple_{i} <= 0;
-   else multiple_{i} <= chosen_{i};
-   negative_{i} <= window[{top}] & ~zero_{i};
-"
-        );
-        initial += &format!("   multiple_{i} = 0;\n   negative_{i} = 0;\n");
     }
-    let gated = |i: usize, low: usize| {
+    let gated = |i: usize, msb: usize, low: usize| {
         format!(
-            "{{1'b0, chosen_{i}[{}:{low}] & {{{EARLY}{{~zero_{i}}}}}}}",
-            low + EARLY - 1
+            "chosen_{i}[{msb}:{low}] & {{{}{{~zero_{i}}}}}",
+            msb + 1 - low
         )
     };
     recoded += &format!(
-        "   early <= {} + {} + {{{EARLY}'d0, window[4] & ~zero_1}};\n",
-        gated(0, 2),
-        gated(1, 0)
+        "   lowest <= {};
+   early <= {{1'b0, {}}} + {{1'b0, {}}} + {{{EARLY}'d0, window[4] & ~zero_1}};
+",
+        gated(0, 1, 0),
+        gated(0, EARLY + 1, 2),
+        gated(1, EARLY - 1, 0),
     );
+    initial += "   lowest = 0;\n   early = 0;\n";
     let last = pairs - 1;
-    let low: String = (0..last).rev().map(|i| format!(", sum_{i}[2:1]")).collect();
+    let low: String = (1..last).rev().map(|i| format!(", sum_{i}[2:1]")).collect();
     format!(
         "\
 wire [{digit_bits}:0] window = {{digit, previous}};
@@ -231,13 +239,12 @@ reg [{total_msb}:0] product;
 reg negative;
 reg begins;
 reg [1:0] finished;
-reg [{EARLY}:0] early;
 reg [{high_msb}:0] high;
 reg [{high_msb}:0] upper;
 {declarations}wire [{total}:0] total = {{{{{digit_bits}{{high[{high_msb}]}}}}, high, 1'b1}} + {{product, negative}};
 
 always @(posedge clock) begin
-{recoded}   product <= {{sum_{last}[{sum}:1]{low}}};
+{recoded}   product <= {{sum_{last}[{sum}:1]{low}, lowest}};
    negative <= negative_0;
    begins <= first;
    if (begins) high <= 0;
@@ -257,7 +264,6 @@ end
 initial begin
 {initial}   product = 0;
    negative = 0;
-   early = 0;
    begins = 0;
    high = 0;
    upper = 0;
