@@ -14,7 +14,10 @@
 //! x+1, whether `valid` is set or not: that is how results are read. One word per
 //! cycle. A word must not be read in the two cycles after its own, where its sum is
 //! still under way, nor in cycle x+2 at an address written in that cycle (see
-//! [`Memory`]): visiting an address again takes at least 3 cycles.
+//! [`Memory`]): visiting an address again takes at least 3 cycles. With fewer than 8
+//! lanes it takes 2: a pass of four slots, whose two positions stood behind two requests
+//! of the activation unit, can be followed that closely by the next one. The word that
+//! is being written is then taken from the register in front of the memory.
 //!
 //! `sum`, `value`: two's complement; words wrap at W bits.
 //!
@@ -35,14 +38,19 @@ pub struct Accumulators<const C: usize, const W: usize, const H: usize, const D:
     memory: Memory<C, W, D>,
     adder: [LoadableAdd<W>; C],
     total: [DFF<Bits<W>>; C],
+    written: [DFF<Bits<W>>; C],
+    /// The word that is read was written in the same cycle.
+    rewritten: DFF<Bit>,
     address_1: DFF<Bits<D>>,
     address_2: DFF<Bits<D>>,
     valid_1: DFF<Bit>,
     valid_2: DFF<Bit>,
     first_1: DFF<Bit>,
+    word: Signal<Local, Bits<W>>,
     narrow: Signal<Local, Bits<H>>,
     sign_bit: Signal<Local, Bits<H>>,
     extended: Signal<Local, Bits<W>>,
+    few_lanes: Constant<Bit>,
     sign: Constant<Bits<H>>,
     sign_extension: Constant<Bits<W>>,
     all_lanes: Constant<Bits<C>>,
@@ -75,14 +83,19 @@ impl<const C: usize, const W: usize, const H: usize, const D: usize> Default
             memory: Default::default(),
             adder: std::array::from_fn(|_| Default::default()),
             total: std::array::from_fn(|_| Default::default()),
+            written: std::array::from_fn(|_| Default::default()),
+            rewritten: Default::default(),
             address_1: Default::default(),
             address_2: Default::default(),
             valid_1: Default::default(),
             valid_2: Default::default(),
             first_1: Default::default(),
+            word: Default::default(),
             narrow: Default::default(),
             sign_bit: Default::default(),
             extended: Default::default(),
+            // A sum of 2^k products has 16 + k bits.
+            few_lanes: Constant::new(H < 16 + 3),
             sign: Constant::new(bits(1 << (H - 1))),
             sign_extension: Constant::new(bits((1 << W) - (1 << H))),
             all_lanes: Constant::new(bits((1 << C) - 1)),
@@ -100,7 +113,7 @@ impl<const C: usize, const W: usize, const H: usize, const D: usize> Logic
 
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, address_1, address_2, valid_1, valid_2, first_1);
+        dff_setup!(self, clock, address_1, address_2, valid_1, valid_2, first_1, rewritten);
         self.address_1.d.next = self.address.val();
         self.address_2.d.next = self.address_1.q.val();
         self.valid_1.d.next = self.valid.val();
@@ -115,7 +128,14 @@ impl<const C: usize, const W: usize, const H: usize, const D: usize> Logic
             self.memory.write_enable.next = self.all_lanes.val();
         }
 
+        self.rewritten.d.next = self.few_lanes.val()
+            & self.valid_2.q.val()
+            & (self.address.val() == self.address_2.q.val());
         for i in 0..C {
+            self.word.next = self.memory.read_data[i].val();
+            if self.rewritten.q.val() {
+                self.word.next = self.written[i].q.val();
+            }
             self.narrow.next = self.sum[i].val();
             self.sign_bit.next = self.narrow.val() & self.sign.val();
             self.extended.next = bit_cast::<W, H>(self.narrow.val());
@@ -123,13 +143,15 @@ impl<const C: usize, const W: usize, const H: usize, const D: usize> Logic
                 self.extended.next =
                     bit_cast::<W, H>(self.narrow.val()) | self.sign_extension.val();
             }
-            self.adder[i].x.next = self.memory.read_data[i].val();
+            self.adder[i].x.next = self.word.val();
             self.adder[i].a.next = self.extended.val();
             self.adder[i].load.next = self.first_1.q.val();
             self.total[i].clock.next = self.clock.val();
             self.total[i].d.next = self.adder[i].y.val();
             self.memory.write_data[i].next = self.total[i].q.val();
-            self.value[i].next = self.memory.read_data[i].val();
+            self.written[i].clock.next = self.clock.val();
+            self.written[i].d.next = self.total[i].q.val();
+            self.value[i].next = self.word.val();
         }
     }
 }

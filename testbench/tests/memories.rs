@@ -334,7 +334,7 @@ fn run_accumulators<const C: usize, const W: usize, const H: usize, const D: usi
         assert_eq!(values, golden[address]);
         sums = std::array::from_fn(|column| operation.sums[column] >> (32 - H));
         if operation.valid {
-            busy[address] = 3;
+            busy[address] = if H < 19 { 2 } else { 3 };
             for column in 0..C {
                 let word = if operation.first {
                     0

@@ -5,9 +5,13 @@
 //! `cargo nextest run -p quern-testbench --test programs --partition hash:1/8` is an
 //! eighth of them. A seed that fails is printed with what is left of its program.
 
-use quern_isa::{Config, Inspect, ASIC16, CU, TINY};
+use quern_isa::{
+    Activate, Config, Inspect, Instruction, Matrix, Pattern, Space, Target, ASIC16, CU, TINY,
+};
 use quern_testbench::programs::coverage::Bins;
-use quern_testbench::programs::{campaign, malformed, Campaign, Ended, Random};
+use quern_testbench::programs::{
+    agree, campaign, malformed, Campaign, Ended, Gaps, Random, Recipe, Writer,
+};
 use quern_testbench::rtl::Rtl;
 use quern_testbench::verilator::{Model, Supply, Verilator};
 
@@ -134,4 +138,71 @@ fn illegal_and_truncated_programs_end_in_a_defined_state_on_cu() {
 #[test]
 fn illegal_and_truncated_programs_end_in_a_defined_state_on_asic16() {
     malformed_on(&ASIC16, 7, 20);
+}
+
+/// Two positions and four rows of weights a pass: requests of the activation unit before both
+/// positions of one pass, and none in the next, bring the second position's sums within two
+/// cycles of each other. Without the register that the accumulators have for that, some do not
+/// count.
+#[test]
+fn sums_of_short_passes_survive_requests_on_tiny() {
+    let sound = Model::of(&TINY).unwrap();
+    let faulty = sound
+        .clone()
+        .changed("rewritten_q <= ", "rewritten_q <= 1'b0 & ");
+    let [sound, faulty] = [sound, faulty].map(|model| Supply::of(&model).unwrap());
+    let mut lost = 0;
+    // Each time the requests come a cycle later.
+    for beats in 1..=24 {
+        let recipe = activate_beside_short_passes(beats);
+        let agrees = |supply: &Supply| {
+            let mut core = supply.power(0).unwrap();
+            agree(&mut core, &recipe, Gaps::None).map_err(|disagreement| disagreement.to_string())
+        };
+        agrees(&sound).unwrap_or_else(|problem| panic!("{beats} beats between: {problem}"));
+        lost += usize::from(agrees(&faulty).is_err());
+    }
+    assert!(lost > 0, "no sums came that close");
+}
+
+fn activate_beside_short_passes(beats: usize) -> Recipe {
+    let mut writer = Writer::new(&TINY);
+    let (inner, outer) = (5, 5);
+    let rows = TINY.lanes * usize::from(inner * outer);
+    writer.load(Space::Activations, 0, &vec![1; 32 * TINY.lanes]);
+    writer.load(Space::Weights, 0, &vec![1; TINY.columns * rows]);
+    writer.instruction(Instruction::Pattern(Pattern {
+        x_count: 2,
+        x_stride: 1,
+        y_count: 1,
+        y_stride: 0,
+        inner_stride: 1,
+        outer_stride: 5,
+    }));
+    writer.instruction(Instruction::Target(Target {
+        x_count: 9,
+        x_stride: 0,
+        y_count: 1,
+        y_stride: 0,
+        low: 0,
+        high: 255,
+    }));
+    writer.instruction(Instruction::Matrix(Matrix {
+        accumulate: false,
+        accumulator: 0,
+        activation: 0,
+        weight: 0,
+        inner,
+        outer,
+    }));
+    writer.load(Space::Table, 0, &vec![0; beats]);
+    writer.instruction(Instruction::Activate(Activate {
+        table: false,
+        accumulator: 2,
+        activation: 200,
+        parameter: 0,
+        columns: 1,
+        lane: 0,
+    }));
+    writer.recipe()
 }

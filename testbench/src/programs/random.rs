@@ -313,27 +313,10 @@ pub fn random_activate(writer: &mut Writer, random: &mut Random) {
     writer.waiting(Instruction::Activate(activate), some_waits(random));
 }
 
-/// A vector instruction on a new target and, most of the time, a new pattern with as many
-/// positions.
+/// A vector instruction on the pattern and target there are, on one of them, or on new ones.
 pub fn random_vector(writer: &mut Writer, random: &mut Random) {
     let config = writer.config;
-    let most = 12;
-    let pattern = match writer.pattern {
-        Some(pattern) if pattern.positions() <= most && random.bits() % 4 == 0 => pattern,
-        _ => {
-            let pattern = random_pattern(&config, random, most);
-            writer.waiting(Instruction::Pattern(pattern), some_waits(random));
-            pattern
-        }
-    };
-    let target = Target {
-        // The same positions in another shape.
-        x_count: pattern.positions() as u16,
-        y_count: 1,
-        x_stride: random.within(0, 3) as u16,
-        ..random_target(&config, random, 1)
-    };
-    writer.waiting(Instruction::Target(target), some_waits(random));
+    let (pattern, target) = walks_of_vector(writer, random);
     let step = config.vector_lanes;
     let lane = |random: &mut Random| random.within(0, (config.lanes - 1) / step) * step;
     let (columns, source_lane, lane) = match random.bits() % 4 {
@@ -379,6 +362,52 @@ pub fn random_vector(writer: &mut Writer, random: &mut Random) {
         zero_points: [random.within(0, 255) as u8, random.within(0, 255) as u8],
     };
     writer.waiting(Instruction::Vector(vector), some_waits(random));
+}
+
+/// Where a vector instruction reads and where it writes: as many positions. What is new of it
+/// is written.
+fn walks_of_vector(writer: &mut Writer, random: &mut Random) -> (Pattern, Target) {
+    let config = writer.config;
+    let most = 12;
+    // A target of few words leaves room for those that are read.
+    let kept = writer
+        .target
+        .filter(|target| target.positions() <= most && target.y_count == 1 && target.x_stride <= 3);
+    if let Some(target) = kept {
+        match (random.bits() % 4, writer.pattern) {
+            (0, Some(pattern)) if pattern.positions() == target.positions() => {
+                return (pattern, target);
+            }
+            (1, _) => {
+                let pattern = Pattern {
+                    x_count: target.x_count,
+                    y_count: 1,
+                    x_stride: random.within(0, 3) as u16,
+                    ..random_pattern(&config, random, 1)
+                };
+                writer.waiting(Instruction::Pattern(pattern), some_waits(random));
+                return (pattern, target);
+            }
+            _ => {}
+        }
+    }
+    let pattern = match writer.pattern {
+        Some(pattern) if pattern.positions() <= most && random.bits() % 4 == 0 => pattern,
+        _ => {
+            let pattern = random_pattern(&config, random, most);
+            writer.waiting(Instruction::Pattern(pattern), some_waits(random));
+            pattern
+        }
+    };
+    let target = Target {
+        // The same positions in another shape.
+        x_count: pattern.positions() as u16,
+        y_count: 1,
+        x_stride: random.within(0, 3) as u16,
+        ..random_target(&config, random, 1)
+    };
+    writer.waiting(Instruction::Target(target), some_waits(random));
+    (pattern, target)
 }
 
 fn random_target(config: &Config, random: &mut Random, most_positions: usize) -> Target {

@@ -71,10 +71,18 @@ impl Model {
     ///
     /// # Panics
     /// When the core does not have the expression any more.
-    pub fn with_fault(mut self) -> Model {
+    pub fn with_fault(self) -> Model {
+        self.changed(SOUND, FAULT)
+    }
+
+    /// With another expression in place of one that stands in the Verilog once.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn changed(mut self, sound: &str, fault: &str) -> Model {
         let text = &mut self.verilog.text;
-        assert_eq!(text.matches(SOUND).count(), 1, "the core has no `{SOUND}`");
-        *text = text.replace(SOUND, FAULT);
+        assert_eq!(text.matches(sound).count(), 1, "the core has no `{sound}`");
+        *text = text.replace(sound, fault);
         self
     }
 }
@@ -83,7 +91,7 @@ const SOUND: &str = "wire greater = addend[7:0] > value[7:0];";
 
 /// What [`Model::with_fault`] writes: only the largest byte of several shows it, and only
 /// for large bytes.
-pub const FAULT: &str = "wire greater = addend[7:0] > value[7:0] && addend[7:0] != 8'hff;";
+pub const FAULT: &str = "wire greater = addend[7:0] > value[7:0] && addend[7:4] != 4'hf;";
 
 /// Everything that decides what a model is, beside Verilog, shim and tools.
 const VERILATOR_OPTIONS: &[&str] = &[
