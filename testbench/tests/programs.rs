@@ -169,7 +169,7 @@ fn activate_beside_short_passes(beats: usize) -> Recipe {
     let mut writer = Writer::new(&TINY);
     let (inner, outer) = (5, 5);
     let rows = TINY.lanes * usize::from(inner * outer);
-    writer.load(Space::Activations, 0, &vec![1; 32 * TINY.lanes]);
+    writer.load(Space::Activations, 0, &[1; 32 * TINY.lanes]);
     writer.load(Space::Weights, 0, &vec![1; TINY.columns * rows]);
     writer.instruction(Instruction::Pattern(Pattern {
         x_count: 2,
